@@ -10,6 +10,7 @@ import { completionCommand } from './completion/command.ts';
 import { control } from './control.ts';
 import { explain } from './explain.ts';
 import { job } from './job.ts';
+import { node } from './node.ts';
 import { purge } from './purge.ts';
 import { serve } from './serve.ts';
 import { start } from './start.ts';
@@ -26,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   token,
   status,
   explain,
+  node,
   control,
   audit,
   ca,

@@ -19,9 +19,9 @@ export const control = defineCommand({
   name: 'control',
   summary: 'Move the journal of a control node into etcd.',
   about: `
-migrate  moves journal, idempotency keys, audit log, tokens and drains from the data
-         folder of the control node that a region file names into the etcd that the
-         same file names in control.journal. Stop the control node first, run this on
+migrate  moves journal, idempotency keys, audit log, tokens, drains and the registry of
+         nodes from the data folder of the control node that a region file names into
+         the etcd that the same file names in control.journal. Stop the control node first, run this on
          its machine, and start it again: nodes go on from where they are, and serve
          meanwhile. It can be run again when it was broken off; afterwards the folder
          is refused, so that no purge gets into the old journal.`,

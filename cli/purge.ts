@@ -32,7 +32,8 @@ Asks the control node. All that is named is purged, or nothing. Waits until ever
 node has applied it. Exits with 0 when all have, with 1 when it is refused, and with
 ${EXIT_PENDING} when the time is over and some node has not: a node that is cut off from the
 control node goes on serving what was purged until its lease ends (purges.lease, 60s
-by default), then revalidates. It applies what it missed when it is connected again.`,
+by default), then revalidates. It applies what it missed when it is connected again.
+A node that is gone for good is waited for until it is forgotten: seawall node forget.`,
   options: {
     url: { type: 'list', value: 'URL', help: 'Purge a URL with all its variants. Like the others, can be repeated.' },
     tag: { type: 'list', value: 'TAG', help: 'Purge by tag; needs --site.' },
@@ -156,8 +157,9 @@ function receiptLines({ id, status, first, last, soft, kinds, nodes }: Receipt):
   ];
 }
 
-function nodeWords({ applied, connected, after_ms: ms }: Receipt['nodes'][number]): string {
+function nodeWords({ applied, validates, connected, after_ms: ms }: Receipt['nodes'][number]): string {
   if (applied) return ms === null ? 'applied' : `applied after ${ms.toFixed(1)} ms`;
+  if (validates) return 'not applied: its lease is over, so that it validates what it serves';
   return connected ? 'not yet' : 'not yet: it does not follow the journal at the moment';
 }
 

@@ -18,6 +18,12 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'tier_secret',
 ]);
 
+/** @returns Fingerprint of several files: the same in whichever order they were named. */
+export function fingerprintOfAll(regions: readonly RegionConfig[]): string {
+  const all = regions.map(({ region, fingerprint = '' }) => `${region} ${fingerprint}`).sort();
+  return createHash('sha256').update(all.join('\n')).digest('hex').slice(0, LENGTH);
+}
+
 /** @returns Hexadecimal digits: the same for the same config in another folder. */
 export function fingerprintOf(region: RegionConfig): string {
   const folder = `${dirname(region.file)}/`;

@@ -6,7 +6,7 @@
 import { checkpointSize } from '../journal/audit/checkpoint.ts';
 import { exportLines, storedLog } from '../journal/audit/export.ts';
 import type { AuditHead } from '../journal/audit/log.ts';
-import type { AuditedJournal, AuditFields, AuditRow } from '../journal/journal.ts';
+import type { AuditedJournal, AuditFields, AuditRow, Once } from '../journal/journal.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { AuditFile } from './audit-file.ts';
@@ -45,11 +45,15 @@ export class AuditLog {
     return { time: new Date(now()).toISOString(), node, ...entry };
   }
 
-  /** Writes an entry that belongs to no append. Never rejects: what cannot be written is in the log of the process. */
-  async write(entry: AuditEntry): Promise<void> {
+  /**
+   * Writes an entry that belongs to no append. Never rejects: what cannot be written is in the log of the process.
+   *
+   * @param once - With a key that is known nothing is written.
+   */
+  async write(entry: AuditEntry, once?: Once): Promise<void> {
     const timed = this.timed(entry);
     try {
-      await this.#options.journal.note(timed);
+      await this.#options.journal.note(timed, once);
     } catch (error) {
       this.#options.log.error({ err: error, entry: timed }, 'audit log cannot be written');
     }

@@ -2,7 +2,8 @@
  * Files of the control node that outlive the process.
  *
  *     journal.sqlite    the journal with its idempotency keys (journal/embedded.ts); one process has it open
- *     control.sqlite    tokens, jobs, and entries that wait for the audit log; commands open it beside the control node
+ *     control.sqlite    tokens, jobs, the registry of nodes, and entries that wait for the audit log; commands open it
+ *                       beside the control node
  *     drains.json       which regions are drained by a call (drains.ts)
  *     audit.key         signs the audit log (audit-key.ts)
  *     audit.jsonl       who purged what; audit.jsonl.1 and so on are older
@@ -97,7 +98,7 @@ export function dataProblem(
 }
 
 const APPLICATION_ID = 0x5357_434f; // "SWCO"
-const VERSION = 3;
+const VERSION = 4;
 
 const SCHEMA = `
 CREATE TABLE token (
@@ -114,6 +115,12 @@ const JOBS = `
 CREATE TABLE job_row (version INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, value TEXT NOT NULL) STRICT;
 `;
 
+/** New in version 4: rows of the registry of nodes, in JSON. */
+const MEMBERS = 'CREATE TABLE member (name TEXT PRIMARY KEY, row TEXT NOT NULL) STRICT;';
+
+/** Statements that bring a file of each older version, in order, to the next one. */
+const ADDED = [OUTBOX, JOBS, MEMBERS];
+
 /** Another process may be writing: a token is being made, or used. */
 const BUSY_TIMEOUT_MS = 5_000;
 
@@ -127,11 +134,11 @@ export function openControlDatabase(file: string): DatabaseSync {
     const isNew = id === 0 && Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']) === 0;
     if (isNew)
       db.exec(
-        `${SCHEMA} ${OUTBOX} ${JOBS} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`,
+        `${SCHEMA} ${ADDED.join(' ')} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`,
       );
     else if (id !== APPLICATION_ID) throw new Error(`${file} is not a database of Seawall's control node`);
-    else if (version === 1) db.exec(`${OUTBOX} ${JOBS} PRAGMA user_version = ${VERSION}`);
-    else if (version === 2) db.exec(`${JOBS} PRAGMA user_version = ${VERSION}`);
+    else if (version >= 1 && version < VERSION)
+      db.exec(`${ADDED.slice(version - 1).join(' ')} PRAGMA user_version = ${VERSION}`);
     else if (version !== VERSION) throw new Error(`${file} is of version ${version}; known is ${VERSION}`);
     db.exec('COMMIT');
     return db;

@@ -4,10 +4,10 @@
  */
 import type { RegionConfig } from '../config/schema.ts';
 import { knownNodes, type NodeQuestions } from './node-questions.ts';
-import type { KnownNode } from './progress.ts';
+import type { NamedNode } from './progress.ts';
 import type { Selector } from './selectors.ts';
 
-export interface NodeMatches extends KnownNode {
+export interface NodeMatches extends NamedNode {
   /** Absent where the node could not be asked. */
   readonly matches: number | undefined;
   /** Reason why the node could not be reached. */

@@ -17,6 +17,7 @@ export const API_ERRORS = {
   unauthorised: { status: 401, title: 'There is no valid token in the request.' },
   forbidden: { status: 403, title: 'The token does not allow this.' },
   not_found: { status: 404, title: 'There is nothing at this address.' },
+  node_present: { status: 409, title: 'The node is there.' },
   unknown_host: { status: 421, title: 'The listener does not accept the host in the request.' },
   too_large: { status: 413, title: 'The body is larger than this path accepts.' },
   unsupported_media_type: { status: 415, title: 'The body has to be application/json.' },

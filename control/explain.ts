@@ -6,10 +6,10 @@
 import type { Explanation, Question } from '../cache/explanation.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { type AskedNode, knownNodes, type NodeQuestions } from './node-questions.ts';
-import type { KnownNode } from './progress.ts';
+import type { NamedNode } from './progress.ts';
 
 /** Explanation of one node. */
-export interface NodeExplanation extends KnownNode {
+export interface NodeExplanation extends NamedNode {
   readonly explanation: Explanation | undefined;
   /** Reason why the node said nothing. */
   readonly problem: string | undefined;

@@ -8,7 +8,7 @@ import type { RegionConfig } from '../config/schema.ts';
 import { formatTierField, TIER_FIELD, token } from '../http/fields/tier-field.ts';
 import { connectionsTo } from '../trust/connector.ts';
 import type { NodeCertificates } from '../trust/node-certificates.ts';
-import type { KnownNode } from './progress.ts';
+import type { NamedNode } from './progress.ts';
 
 /** A node looks at everything that it stores. */
 const TIMEOUT_MS = 10_000;
@@ -17,7 +17,7 @@ const MAX_ANSWER_BYTES = 256 * 1_024;
 const MAX_POOLS = 1_024;
 
 /** Node as it is asked. */
-export interface AskedNode extends KnownNode {
+export interface AskedNode extends NamedNode {
   /** HOST:PORT. */
   readonly tier: string;
   readonly secret: string;

@@ -13,6 +13,7 @@ import type { Authentication } from '../trust/authentication.ts';
 import type { NodeIdentity } from '../trust/identity.ts';
 import type { AuditLog } from './audit.ts';
 import { ApiError } from './errors.ts';
+import type { CallingNode, Members } from './members.ts';
 import type { Progress } from './progress.ts';
 import type { Purge, Purges } from './purges.ts';
 import type { Regions } from './regions.ts';
@@ -22,6 +23,7 @@ export interface NodeParts {
   readonly purges: Purges;
   readonly audit: AuditLog;
   readonly progress: Progress;
+  readonly members: Members;
   readonly regions: Regions;
   readonly authentication: Authentication;
   /** Names of the sites that a node with a certificate may purge: those of its region file. */
@@ -35,8 +37,17 @@ export interface NodeParts {
 /** Selectors of an append that its audit entry names; the journal has them all. */
 const MAX_NOTED = 10;
 
+function roleOf(identity: NodeIdentity | undefined): CallingNode['role'] {
+  return identity?.role === 'edge' || identity?.role === 'shield' ? identity.role : undefined;
+}
+
+function described({ name, role, region }: CallingNode): string {
+  const parts = [role ?? 'node', JSON.stringify(name), ...(region === undefined ? [] : [`of the region ${region}`])];
+  return `${parts.join(' ')}: no region file names it so`;
+}
+
 export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
-  const { journal, purges, audit, progress, regions, authentication, sitesOf, work, signal, log } = parts;
+  const { journal, purges, audit, progress, members, regions, authentication, sitesOf, work, signal, log } = parts;
   server.get(NETWORK_PATH, async ({ raw }, reply) => {
     authentication.permit(authentication.identify(raw.rawHeaders, raw.socket), 'read_network');
     if (!regions.follow(reply.raw)) throw new ApiError('rate_limited', { detail: 'Too many follow the network.' });
@@ -46,18 +57,30 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
     journal,
     authentication,
     signal,
-    followed(node) {
-      const disconnected = progress.connected(node);
-      regions.noticed(node);
+    async followed(caller, { role, region, leaseMs }) {
+      const { name, identity } = caller;
+      if (identity?.role === 'admin') return () => undefined; // it is no node
+      const node = { name, role: role ?? roleOf(identity), region: region ?? identity?.region };
+      await members.refresh(); // without the store this control node goes by what it knows
+      if (!members.isKnown(node)) throw authentication.refuse(caller, 'peer_unknown', described(node));
+      await members.register(node, leaseMs);
+      const disconnected = progress.connected(name);
+      regions.noticed(name);
       return () => {
         disconnected();
-        if (!signal.aborted) regions.noticed(node);
+        if (!signal.aborted) regions.noticed(name);
       };
     },
-    reporting: (node) => progress.reporting(node),
+    reporting(caller) {
+      if (!members.isKnown({ name: caller.name })) throw authentication.refuse(caller, 'peer_unknown', caller.name);
+      return progress.reporting(caller.name);
+    },
     reported: (report) => progress.report(report),
     // For an origin that names groups, or a visitor whom a site lets send PURGE.
     async append(asked, caller, address) {
+      if (!members.isKnown({ name: caller.name })) {
+        throw authentication.refuse(caller, 'peer_unknown', caller.name);
+      }
       const { name: node, identity } = caller;
       const sites = identity && sitesOf(identity);
       const foreign = sites && asked.find(({ site }) => !sites.has(site));

@@ -9,17 +9,20 @@
  */
 import { setTimeout as timeout } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { fingerprintOfAll } from '../config/fingerprint.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { addListening, listenOptions } from '../http/listener/sockets.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { Journal } from '../journal/journal.ts';
 import { monotonicNow, wallNow } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components } from '../lib/components.ts';
+import { VERSION } from '../lib/version.ts';
 import { controlHostFix, isControlHost } from '../telemetry/control-hosts.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { openNodeTrust } from '../telemetry/node-certificates.ts';
 import { byCertificate, bySecret } from '../trust/authentication.ts';
 import { nodeListening } from '../trust/listening.ts';
+import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { AuditLog } from './audit.ts';
 import { AuditFile } from './audit-file.ts';
 import { auditSealing } from './audit-key.ts';
@@ -34,13 +37,17 @@ import { explainRoutes } from './explain-routes.ts';
 import { jobRoutes } from './jobs/job-routes.ts';
 import { JobService } from './jobs/service.ts';
 import { workRoutes } from './jobs/work-routes.ts';
+import { noteChange } from './member-audit.ts';
+import { memberRoutes } from './member-routes.ts';
+import { Members } from './members.ts';
 import { ControlMetrics } from './metrics.ts';
-import { createNodeList, type NodeList } from './node-list.ts';
-import { knownNodes, NodeQuestions } from './node-questions.ts';
+import { createNodeList, type NodeList, type NodeListSources } from './node-list.ts';
+import { NodeQuestions } from './node-questions.ts';
+import { NodeRefusals } from './node-refusals.ts';
 import { addNodeRoutes } from './node-routes.ts';
 import { openApiDocument } from './openapi.ts';
 import { createProbe } from './probe.ts';
-import { type KnownNode, Progress } from './progress.ts';
+import { Progress } from './progress.ts';
 import { PurgeApi } from './purge-api.ts';
 import { Purges } from './purges.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -131,9 +138,17 @@ export async function startControl({
     update: ({ auditFile }) => auditFile?.update(auditBounds(state.control)),
     close: (part) => part.close(),
   });
+  const refusals = new NodeRefusals({ monotonic: monotonicNow, now: wallNow });
   const trust = await components.start(
     'trust',
-    () => openNodeTrust({ region, name: control.name, role: 'control', log }),
+    () =>
+      openNodeTrust({
+        region,
+        name: control.name,
+        role: 'control',
+        log,
+        refused: (reason, peer) => refusals.note(reason, peer),
+      }),
     { update: (part) => part.update(state.own), close: (part) => part.close() },
   );
   const { certificates } = trust;
@@ -156,16 +171,38 @@ export async function startControl({
   const progress: Progress = await components.start(
     'progress',
     () =>
-      new Progress(namesOf(regions), {
+      new Progress([], {
         journal: () => journal.state(),
         refresh: () => journal.current(),
         monotonic: monotonicNow,
         now: wallNow,
         completed: (ms) => metrics.appliedEverywhere(ms),
       }),
-    { update: (part, next) => part.setNodes(namesOf(next)) },
+    { close: (part) => part.close() },
   );
-  const sources = { progress: () => progress.nodes(), newest: () => journal.state().newest };
+  const ownConfig = (): string => fingerprintOfAll(state.regions);
+  const members: Members = await components.start(
+    'members',
+    () =>
+      Members.open({
+        store: stores.members,
+        regions,
+        progress,
+        self: () => selfOf(state, ownConfig(), certificates, control.name),
+        monotonic: monotonicNow,
+        now: wallNow,
+        changed: (change) => void noteChange(audit, change),
+        log,
+      }),
+    { update: (part, next) => part.reload(next), close: (part) => part.close() },
+  );
+  const sources: NodeListSources = {
+    progress: () => progress.nodes(),
+    newest: () => journal.state().newest,
+    members: () => members,
+    refused: () => refusals.list(),
+    config: ownConfig,
+  };
   const nodes = await components.start('node list', () => ({ current: createNodeList(regions, probe.isUp, sources) }), {
     update: (part, next) => {
       part.current = createNodeList(next, probe.isUp, sources);
@@ -195,6 +232,7 @@ export async function startControl({
   const api = new PurgeApi({
     purges,
     progress,
+    members,
     tokens: new Tokens(stores.tokens, wallNow),
     callLimit,
     selectorLimit,
@@ -265,6 +303,7 @@ export async function startControl({
   addApiRoutes(server, api, [
     ...purgeRoutes(api),
     ...regionRoutes(regionsKnown, audit),
+    ...memberRoutes(members, audit),
     ...jobRoutes({
       jobs: service.jobs,
       audit,
@@ -277,13 +316,17 @@ export async function startControl({
   ]);
   const authentication =
     certificates === undefined
-      ? bySecret(() => state.own.tier_secret)
-      : byCertificate(certificates, (identity) => refusalOf(state.regions, identity));
+      ? bySecret(
+          () => state.own.tier_secret,
+          (reason, peer) => trust.refused(reason, peer),
+        )
+      : byCertificate(certificates, (identity) => refusalOf(state.regions, members, identity));
   addNodeRoutes(nodeServer ?? server, {
     journal,
     purges,
     audit,
     progress,
+    members,
     regions: regionsKnown,
     authentication,
     sitesOf: (identity) => sitesOf(state.regions, identity),
@@ -376,9 +419,19 @@ function auditBounds({ audit_log: { max_size: maxBytes, files } }: ControlConfig
   return { maxBytes, files };
 }
 
-/** By name and nothing else: a region also holds the tiers' secret. */
-function namesOf(regions: readonly RegionConfig[]): KnownNode[] {
-  return knownNodes(regions).map(({ region, name, role }) => ({ region, name, role }));
+/** Start of the process. */
+const STARTED_AT = new Date(wallNow()).toISOString();
+
+/** This control node, as its row in the registry has it. */
+function selfOf({ own }: ControlState, config: string, certificates: NodeCertificates | undefined, name: string) {
+  const expiresAt = certificates?.expiresAt;
+  const about = {
+    version: VERSION,
+    config,
+    since: STARTED_AT,
+    ...(expiresAt !== undefined && { certificate_expires: new Date(expiresAt).toISOString() }),
+  };
+  return { name, region: own.region, about };
 }
 
 interface OperatorParts {
@@ -402,7 +455,7 @@ function addOperatorRoutes(server: FastifyInstance, { nodes, journal, metrics, h
     const { registry } = metrics;
     return reply.header('content-type', registry.contentType).send(await registry.metrics());
   });
-  server.get('/v1/nodes', { onRequest }, async () => ({ regions: await nodes().read() }));
+  server.get('/v1/nodes', { onRequest }, async () => nodes().read());
 }
 
 /** A journal that does not answer within this time is not healthy. */

@@ -7,15 +7,20 @@
  */
 
 import type { JournalState } from '../journal/journal.ts';
-import { isInHistory, type JournalPosition } from '../journal/terms.ts';
+import { identityOf, isInHistory, type JournalPosition } from '../journal/terms.ts';
 import type { AppliedReport, NodeAbout } from '../journal/wire.ts';
 import { type EpochMs, LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
 
-/** A node that a region file names: one whose word counts for a receipt. */
-export interface KnownNode {
+export interface NamedNode {
   readonly region: string;
   readonly name: string;
   readonly role: 'edge' | 'shield';
+}
+
+/** A node that follows the journal, or should: one that a receipt waits for. */
+export interface KnownNode extends NamedNode {
+  /** Beyond this time without the journal it validates what it serves. */
+  readonly leaseMs: number;
 }
 
 export interface NodeProgress extends KnownNode {
@@ -33,6 +38,8 @@ export interface NodeProgress extends KnownNode {
 export interface NodeReceipt extends KnownNode {
   readonly connected: boolean;
   readonly applied: boolean;
+  /** True if the node has not said that it applied the purge, which is so old that it validates what it concerns. */
+  readonly validates: boolean;
   /** Since the call came in; absent where it was not measured. */
   readonly afterMs: number | undefined;
 }
@@ -46,7 +53,11 @@ export interface ProgressOptions {
   readonly now: () => EpochMs;
   /** Called with the time that a purge took to be applied by all nodes. */
   readonly completed?: (ms: number) => void;
+  readonly sampleMs?: number;
 }
+
+/** Position that a node has reported. */
+type ReportedPosition = Pick<AppliedReport, 'identity' | 'seq'>;
 
 interface NodeState {
   seq: number;
@@ -57,7 +68,7 @@ interface NodeState {
   /** Until then it counts as connected though nothing is open: the next call is about to begin. */
   expectedUntil: MonotonicMs;
   /** Its latest report. */
-  last: JournalPosition | undefined;
+  last: ReportedPosition | undefined;
   about: NodeAbout | undefined;
   /** Place in the list of purges of the first one that it has not applied. */
   next: number;
@@ -70,6 +81,11 @@ interface Measured {
   readonly afterMs: Map<string, number>;
 }
 
+/** Newest position of the journal, and since when it is known. */
+interface Sample extends JournalPosition {
+  readonly at: MonotonicMs;
+}
+
 interface Waiter {
   readonly last: number;
   readonly settle: (complete: boolean) => void;
@@ -77,6 +93,15 @@ interface Waiter {
 
 /** A node that stays in touch begins its next call sooner after one that has ended. */
 const NEXT_CALL_MS = 2_000;
+
+/**
+ * Beyond a node's lease: the time after which it takes a silent connection as lost (three heartbeats), and as much as a
+ * message may be late.
+ */
+export const BEYOND_LEASE_MS = 5_000;
+const SAMPLE_MS = 1_000;
+/** A lease of a day, with a purge each second. */
+const MAX_SAMPLES = 100_000;
 
 /** Purges whose durations are remembered. */
 const MAX_MEASURED = 10_000;
@@ -96,10 +121,54 @@ export class Progress {
   #forgotten = 0;
   /** Place of the first purge that is not known to be complete. */
   #incomplete = 0;
+  /** Newest numbers of the journal, and since when this process has known them: in order. */
+  #samples: Sample[] = [];
+  readonly #timer: NodeJS.Timeout;
 
   constructor(nodes: readonly KnownNode[], options: ProgressOptions) {
     this.#options = options;
     this.setNodes(nodes);
+    this.tick();
+    this.#timer = setInterval(() => this.tick(), options.sampleMs ?? SAMPLE_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Notes how far the journal is, and settles what time has made certain. */
+  tick(): void {
+    const { terms, newest: seq } = this.#options.journal();
+    // A journal that was restored from an older copy gives out some numbers again.
+    while (this.#samples.length > 0 && !this.#isKnown(this.#samples.at(-1) as Sample)) this.#samples.pop();
+    if (seq !== this.#samples.at(-1)?.seq) {
+      this.#samples.push({ identity: identityOf(terms, seq), seq, at: this.#options.monotonic() });
+      if (this.#samples.length > MAX_SAMPLES) this.#samples = this.#samples.slice(MAX_SAMPLES / 10);
+    }
+    this.#settle();
+  }
+
+  /**
+   * Returns the highest number of purges that are so old that a node with this lease serves nothing that they concern
+   * without validating it, whatever it has heard.
+   */
+  #outlived(leaseMs: number): number {
+    const now = this.#options.monotonic();
+    const isOld = ({ at }: { at: MonotonicMs }): boolean => msBetween(at, now) > leaseMs + BEYOND_LEASE_MS;
+    let [low, high] = [0, this.#samples.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isOld(this.#samples[middle] as { at: MonotonicMs })) low = middle + 1;
+      else high = middle;
+    }
+    const sample = this.#samples[low - 1];
+    return sample !== undefined && this.#isKnown(sample) ? sample.seq : 0;
+  }
+
+  /** Returns the highest number of purges that the node has applied, or validates what they concern. */
+  #safe({ name, leaseMs }: KnownNode): number {
+    return Math.max(this.#states.get(name)?.seq ?? 0, this.#outlived(leaseMs));
   }
 
   /** From now on these are all nodes there are. */
@@ -130,6 +199,22 @@ export class Progress {
       const { seq = 0, reportedAt, about } = state ?? {};
       return { ...node, connected: this.#isConnected(state), seq, reportedAt, about };
     });
+  }
+
+  /** Returns whether the node follows the journal here, or keeps a call open. */
+  isConnected(name: string): boolean {
+    return this.#isConnected(this.#states.get(name));
+  }
+
+  /** Returns the number of connections by which the node follows the journal here. */
+  streamsOf(name: string): number {
+    return this.#states.get(name)?.streams ?? 0;
+  }
+
+  /** Returns what the node has said of itself here. */
+  reportedBy(name: string): { readonly about: NodeAbout | undefined; readonly last: ReportedPosition | undefined } {
+    const { about, last } = this.#states.get(name) ?? {};
+    return { about, last };
   }
 
   /** A node of a network with several control nodes follows one of them, and keeps a call open to each. */
@@ -216,13 +301,14 @@ export class Progress {
     return this.#nodes.map((node) => {
       const state = this.#states.get(node.name);
       const applied = (state?.seq ?? 0) >= last;
+      const validates = !applied && this.#outlived(node.leaseMs) >= last;
       const afterMs = applied ? measured?.afterMs.get(node.name) : undefined;
-      return { ...node, connected: this.#isConnected(state), applied, afterMs };
+      return { ...node, connected: this.#isConnected(state), applied, validates, afterMs };
     });
   }
 
   isComplete(last: number): boolean {
-    return this.#nodes.every(({ name }) => (this.#states.get(name)?.seq ?? 0) >= last);
+    return this.#nodes.every((node) => this.#safe(node) >= last);
   }
 
   /** Resolves true when every node has applied it, false when the time is over or the signal aborts. */
@@ -258,15 +344,16 @@ export class Progress {
   /** Finds what is complete by now, and tells. */
   #settle(): void {
     if (this.#nodes.length === 0) return;
+    const safe = Math.min(...this.#nodes.map((node) => this.#safe(node)));
     const applied = Math.min(...this.#nodes.map(({ name }) => this.#states.get(name)?.seq ?? 0));
     this.#incomplete = Math.max(this.#incomplete, this.#forgotten);
     for (;;) {
       const measured = this.#measured[this.#incomplete - this.#forgotten];
-      if (measured === undefined || measured.last > applied) break;
+      if (measured === undefined || measured.last > safe) break;
       this.#incomplete += 1;
-      this.#options.completed?.(Math.max(0, ...measured.afterMs.values()));
+      if (measured.last <= applied) this.#options.completed?.(Math.max(0, ...measured.afterMs.values()));
     }
-    for (const waiter of this.#waiters) if (waiter.last <= applied) waiter.settle(true);
+    for (const waiter of this.#waiters) if (waiter.last <= safe) waiter.settle(true);
   }
 
   /** Binary search: numbers ascend. */

@@ -8,6 +8,7 @@ import { type MonotonicMs, monotonicNow } from '../lib/clock.ts';
 import type { AuditEntry, AuditLog } from './audit.ts';
 import { countAtNodes } from './dry-run.ts';
 import { ApiError } from './errors.ts';
+import type { Members } from './members.ts';
 import type { ControlMetrics } from './metrics.ts';
 import type { NodeQuestions } from './node-questions.ts';
 import type { Progress } from './progress.ts';
@@ -40,6 +41,7 @@ export interface Caller {
 export interface PurgeApiOptions {
   readonly purges: Purges;
   readonly progress: Progress;
+  readonly members: Pick<Members, 'refresh'>;
   readonly tokens: Tokens;
   readonly callLimit: RateLimit;
   readonly selectorLimit: RateLimit;
@@ -140,15 +142,16 @@ export class PurgeApi {
       selector,
       site,
     }));
-    return { ...this.#receiptOf(purge), selectors };
+    return { ...(await this.#receiptOf(purge)), selectors };
   }
 
   /** @throws {ApiError} `forbidden` */
   async page(caller: Caller, cursor: number | undefined, limit: number): Promise<Page> {
     checkMayRead(caller.token);
     const { purges, next } = await this.#options.purges.list(cursor, limit, (purge) => mayRead(caller.token, purge));
+    const isKnown = await this.#options.members.refresh();
     return {
-      purges: purges.map((purge) => this.#summaryOf(purge)),
+      purges: purges.map((purge) => this.#summaryOf(purge, isKnown)),
       next: next === undefined ? null : String(next),
     };
   }
@@ -162,7 +165,7 @@ export class PurgeApi {
     signal: AbortSignal,
   ): Promise<PurgeAnswer> {
     const { token, dialect } = caller;
-    const { purges, selectorLimit, progress, metrics, audit } = this.#options;
+    const { purges, selectorLimit, progress, members, metrics, audit } = this.#options;
     const waitMs = selectorLimit.take(token.id, Math.min(named.length, MAX_SELECTORS));
     if (waitMs > 0) throw rateLimited('selectors', waitMs);
 
@@ -183,9 +186,10 @@ export class PurgeApi {
     else audit.copy(audit.timed(entryOf(purge, false)));
     if (!repeated) metrics.purged(selectors, dialect);
     if (request.wait === 'applied') {
+      await members.refresh(); // nodes that have registered with another control node are waited for
       await progress.whenComplete(purge.last, request.timeout_seconds * 1_000, signal);
     }
-    return { kind: 'receipt', receipt: this.#receiptOf(purge), repeated };
+    return { kind: 'receipt', receipt: await this.#receiptOf(purge), repeated };
   }
 
   async #dryRun({ token }: Caller, named: readonly Named[]): Promise<PurgeAnswer> {
@@ -217,23 +221,27 @@ export class PurgeApi {
     };
   }
 
-  #receiptOf(purge: Purge): Receipt {
-    const nodes = this.#options.progress.receipt(purge.last);
+  async #receiptOf(purge: Purge): Promise<Receipt> {
+    const { members, progress } = this.#options;
+    const isKnown = await members.refresh();
+    const nodes = progress.receipt(purge.last);
     return {
-      ...this.#summaryOf(purge),
-      nodes: nodes.map(({ region, name, role, connected, applied, afterMs }) => ({
+      ...this.#summaryOf(purge, isKnown),
+      nodes: nodes.map(({ region, name, role, connected, applied, validates, afterMs }) => ({
         region,
         name,
         role,
         connected,
         applied,
+        validates,
         after_ms: afterMs === undefined ? null : Math.round(afterMs * 1_000) / 1_000,
       })),
     };
   }
 
-  #summaryOf({ id, time, first, last, who, reason, soft, sites, kinds }: Purge): Summary {
-    const status = this.#options.progress.isComplete(last) ? 'applied' : 'pending';
+  /** @param isKnown - False if there may be nodes that have registered with another control node. */
+  #summaryOf({ id, time, first, last, who, reason, soft, sites, kinds }: Purge, isKnown: boolean): Summary {
+    const status = isKnown && this.#options.progress.isComplete(last) ? 'applied' : 'pending';
     return {
       id,
       status,

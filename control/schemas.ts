@@ -122,9 +122,10 @@ const kinds = z
 
 const purgeShape = {
   id: z.string().meta({ description: 'For GET /v1/purges/{id}.' }),
-  status: z
-    .enum(['applied', 'pending'])
-    .meta({ description: '`applied`: every node that the region files name has applied it.' }),
+  status: z.enum(['applied', 'pending']).meta({
+    description:
+      '`applied`: every node that follows the journal, or should, has applied it, or validates what it concerns.',
+  }),
   time: z.iso.datetime().meta({ description: 'When it was accepted.' }),
   first: z.number().int().meta({ description: 'Number of its first record in the journal.' }),
   last: z.number().int().meta({ description: 'Number of its last record in the journal.' }),
@@ -146,12 +147,19 @@ export const receiptSchema = z
           ...nodeShape,
           connected: z.boolean().meta({ description: 'Whether the node follows the journal at the moment.' }),
           applied: z.boolean().meta({ description: 'Whether the node has applied the purge.' }),
+          validates: z.boolean().meta({
+            description:
+              'Whether the node, which has not said that it applied the purge, validates what it serves: its lease (`purges.lease`) is over since the purge.',
+          }),
           after_ms: z.number().nullable().meta({
             description: 'Milliseconds from the call until the node said so; null where it was not measured.',
           }),
         }),
       )
-      .meta({ description: 'Every edge and shield that the region files name.' }),
+      .meta({
+        description:
+          'Every edge and shield that the region files name, or that has registered with any control node and was not forgotten.',
+      }),
     selectors: z
       .array(
         z.strictObject({

@@ -5,10 +5,17 @@
 import type { RegionConfig } from '../config/schema.ts';
 import type { NodeIdentity, Role } from '../trust/identity.ts';
 import type { PeerRefusal } from '../trust/refusals.ts';
+import type { Members } from './members.ts';
 
-/** @returns Why a node is not known; `undefined`: the files name it, or it is none. */
-export function refusalOf(regions: readonly RegionConfig[], identity: NodeIdentity): PeerRefusal | undefined {
-  if (identity.role === 'admin') return undefined;
+/** @returns Why a node is not known; `undefined`: the files of a control node name it, or it is none. */
+export function refusalOf(
+  regions: readonly RegionConfig[],
+  members: Pick<Members, 'isKnown'>,
+  identity: NodeIdentity,
+): PeerRefusal | undefined {
+  const { name, role, region } = identity;
+  if (role === 'admin') return undefined;
+  if (role === 'edge' || role === 'shield') return members.isKnown({ name, role, region }) ? undefined : 'peer_unknown';
   return regionOf(regions, identity) === undefined ? 'peer_unknown' : undefined;
 }
 

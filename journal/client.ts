@@ -21,6 +21,7 @@ import {
   journalTarget,
   MAX_LINE_BYTES,
   PURGES_PATH,
+  type Registration,
 } from './wire.ts';
 
 export interface JournalClientOptions {
@@ -32,6 +33,8 @@ export interface JournalClientOptions {
   readonly certificates?: NodeCertificates | undefined;
   /** Name of this node. */
   readonly node: string;
+  /** Registration with which it follows the journal; absent: by its name alone. */
+  readonly registration?: Registration | undefined;
 }
 
 export interface JournalClient {
@@ -79,12 +82,13 @@ const TIMEOUTS = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
 /** Purges of one call; the longest tags of as many are 2 MB. */
 const PURGES_AT_ONCE = 1_000;
 
-export function journalClient({ url, secret, node, certificates }: JournalClientOptions): JournalClient {
+export function journalClient(options: JournalClientOptions): JournalClient {
+  const { url, secret, node, certificates, registration } = options;
   const { connect, isEncrypted } = connectionsTo(url, { role: 'control' }, certificates, TIMEOUT_MS);
-  const options = { ...TIMEOUTS, connect };
+  const poolOptions = { ...TIMEOUTS, connect };
   let opened: Promise<Pool> | undefined;
   const calls = (): Promise<Pool> => {
-    opened ??= openPool(url, options);
+    opened ??= openPool(url, poolOptions);
     return opened;
   };
   const field = { [TIER_FIELD]: formatNodeField(node, isEncrypted ? undefined : secret) };
@@ -106,9 +110,9 @@ export function journalClient({ url, secret, node, certificates }: JournalClient
   return {
     async *messages(after, signal) {
       // A pool for each connection, so that giving it up leaves nothing open. The follower is less patient with bodies.
-      const pool = await openPool(url, { ...options, connections: 1, bodyTimeout: 0 });
+      const pool = await openPool(url, { ...poolOptions, connections: 1, bodyTimeout: 0 });
       try {
-        const body = await open(pool, { path: journalTarget(after), headers: field, signal });
+        const body = await open(pool, { path: journalTarget(after, registration), headers: field, signal });
         yield* jsonLines(body, MAX_LINE_BYTES) as AsyncGenerator<JournalMessage>;
       } catch (cause) {
         throw cause instanceof JournalError ? cause : new JournalError('journal_ended', String(cause), { cause });

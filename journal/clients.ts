@@ -11,6 +11,7 @@ import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { type JournalClient, journalClient } from './client.ts';
 import type { Purge } from './journal.ts';
 import type { Connect, JournalPosition } from './message.ts';
+import type { Registration } from './wire.ts';
 
 export interface JournalClientsOptions {
   /** Scheme, host and port of each control node; at least one, the preferred one first. */
@@ -21,6 +22,7 @@ export interface JournalClientsOptions {
   readonly certificates?: NodeCertificates | undefined;
   /** Name of this node. */
   readonly node: string;
+  readonly registration?: Registration | undefined;
 }
 
 export interface JournalClients {

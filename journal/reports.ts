@@ -3,6 +3,7 @@
  * @module
  */
 import type { IncomingMessage } from 'node:http';
+import { HttpError } from '../http/errors.ts';
 import { JournalError } from './errors.ts';
 import { jsonLines } from './lines.ts';
 import { type AppliedReport, readAppliedReport } from './wire.ts';
@@ -15,7 +16,7 @@ const MAX_REPORT_BYTES = 4_096;
  *
  * @param signal - Breaks the call off.
  * @returns Whether the call came to its end; otherwise there is no caller to answer.
- * @throws {JournalError} `journal_bad_message`
+ * @throws {JournalError} `journal_bad_message`; {HttpError} what `take` throws.
  */
 export async function readReports(
   request: IncomingMessage,
@@ -31,7 +32,7 @@ export async function readReports(
     for await (const line of jsonLines(chunks, MAX_REPORT_BYTES)) take(readAppliedReport(line));
     return true;
   } catch (error) {
-    if (error instanceof JournalError) throw error;
+    if (error instanceof JournalError || error instanceof HttpError) throw error;
     return false; // broken off, by the node or by the signal
   } finally {
     signal.removeEventListener('abort', stop);

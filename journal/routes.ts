@@ -12,21 +12,35 @@ import { JournalError } from './errors.ts';
 import type { Journal, Purge } from './journal.ts';
 import { readReports } from './reports.ts';
 import { streamJournal } from './stream.ts';
-import { APPLIED_PATH, type AppliedReport, appendedAnswer, JOURNAL_PATH, PURGES_PATH, readPurges } from './wire.ts';
+import {
+  APPLIED_PATH,
+  type AppliedReport,
+  appendedAnswer,
+  JOURNAL_PATH,
+  PURGES_PATH,
+  type Registration,
+  readPurges,
+  readRegistration,
+} from './wire.ts';
 
 export interface JournalRoutesOptions {
   readonly journal: Journal;
   readonly authentication: Authentication;
   /** Ends what is in flight. */
   readonly signal: AbortSignal;
-  /** Called when a node begins to follow. @returns A function that is called when it ends. */
-  readonly followed: (node: string) => () => void;
+  /**
+   * Called when a node begins to follow, before it hears anything.
+   *
+   * @returns A function that is called when it ends.
+   * @throws {HttpError} (rejects) for a node that may not; {JournalError} when it cannot be registered.
+   */
+  readonly followed: (caller: Caller, registration: Registration) => Promise<() => void> | (() => void);
   /**
    * Called when a node begins a call that reports progress.
    *
    * @returns A function that is called when it ends, with whether it came to its end.
    */
-  readonly reporting?: (node: string) => (isWhole: boolean) => void;
+  readonly reporting?: (caller: Caller) => (isWhole: boolean) => void;
   /** Called with each report of progress. */
   readonly reported: (report: AppliedReport) => void;
   /** Appends what a node sends. @param address - Its address. @throws {HttpError} for what it may not purge. */
@@ -66,11 +80,11 @@ export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
       method: 'GET',
       path: JOURNAL_PATH,
       async answer(request, response) {
-        const { name: node } = callerOf(request, 'read_journal');
-        const ended = followed(node);
+        const caller = callerOf(request, 'read_journal');
+        const ended = await followed(caller, readRegistration(request.url ?? ''));
         await streamJournal(journal, request, response, {
           signal,
-          problem: (error) => cutOff?.(node, error),
+          problem: (error) => cutOff?.(caller.name, error),
         });
         ended();
       },
@@ -80,10 +94,14 @@ export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
       path: APPLIED_PATH,
       async answer(request, response) {
         const caller = callerOf(request, 'report_progress');
-        const ended = reporting?.(caller.name);
+        const ended = reporting?.(caller);
+        const take = (report: AppliedReport): void => {
+          if (report.node !== caller.name) throw authentication.refuse(caller, 'peer_wrong_name', report.node);
+          reported(report);
+        };
         let isWhole = false;
         try {
-          isWhole = await readReports(request, (report) => reported(ownReport(report, caller)), signal);
+          isWhole = await readReports(request, take, signal);
         } finally {
           ended?.(isWhole);
         }
@@ -102,12 +120,6 @@ export function journalRoutes(options: JournalRoutesOptions): JournalRoute[] {
       },
     },
   ];
-}
-
-/** @throws {JournalError} `journal_bad_message` when a node with a certificate speaks for another one. */
-function ownReport(report: AppliedReport, { identity }: Caller): AppliedReport {
-  if (identity === undefined || report.node === identity.name) return report;
-  throw new JournalError('journal_bad_message', 'node');
 }
 
 /** @throws {HttpError} `body_too_large`; {JournalError} `journal_bad_message` if it is not JSON. */

@@ -9,7 +9,7 @@ import type { RegionConfig } from '../config/schema.ts';
 import { wallNow } from '../lib/clock.ts';
 import { CertificateFault, type CertificateFiles, type CertificateTexts } from '../trust/certificate-files.ts';
 import type { Role } from '../trust/identity.ts';
-import { type Direction, NodeCertificates } from '../trust/node-certificates.ts';
+import { type Direction, NodeCertificates, type RefusedPeer } from '../trust/node-certificates.ts';
 import type { PeerRefusal } from '../trust/refusals.ts';
 import { counter, gauges } from './instruments.ts';
 import type { Logger } from './log.ts';
@@ -24,12 +24,16 @@ export interface NodeTrustOptions {
   readonly known?: CertificateTexts | undefined;
   /** Keys of session tickets, where several threads share an address. */
   readonly ticketKeys?: Buffer | undefined;
+  /** Called with each refusal, beside log and metrics. */
+  readonly refused?: ((reason: PeerRefusal, peer: RefusedPeer) => void) | undefined;
 }
 
 /** Certificates of a node, and their lifetime among its components. */
 export interface NodeTrust {
   /** Absent in a network whose nodes know each other by their secret. */
   readonly certificates: NodeCertificates | undefined;
+  /** Reports a refusal of a node that knows the secret. */
+  refused(reason: PeerRefusal, peer: RefusedPeer): void;
   /** Adds the metrics to those of the node. */
   watch(registry: Registry): void;
   /** Reads the files now. */
@@ -40,11 +44,17 @@ export interface NodeTrust {
 /** @throws {ConfigError} for a file that cannot be used. */
 export async function openNodeTrust(options: NodeTrustOptions): Promise<NodeTrust> {
   const { region, name, role, log, known, ticketKeys } = options;
-  if (region.tier_tls === undefined) return WITHOUT_CERTIFICATES;
-  const repeated = new Repeated();
-  let counts: Counter<'reason' | 'direction'> | undefined;
-  /** Refusals before the node has its metrics. */
-  const before: (readonly [PeerRefusal, Direction])[] = [];
+  const reports = new RefusalReports(options);
+  const refused = (reason: PeerRefusal, peer: RefusedPeer): void => reports.note(reason, peer);
+  if (region.tier_tls === undefined) {
+    return {
+      certificates: undefined,
+      refused,
+      watch: (registry) => reports.count(watchCertificates(registry, undefined)),
+      update: () => undefined,
+      close: () => undefined,
+    };
+  }
   const files = filesOf(region, name);
   try {
     const certificates = await NodeCertificates.open({
@@ -58,23 +68,14 @@ export async function openNodeTrust(options: NodeTrustOptions): Promise<NodeTrus
           log.info({ file: files?.cert_file, validTo: new Date(expiresAt).toISOString() }, 'node certificate read'),
         faulty: (fault) =>
           log.error({ detail: fault.message }, 'node certificate refused: the files that were there before stay'),
-        refused(reason, { direction, address, identity, detail }) {
-          if (counts === undefined) before.push([reason, direction]);
-          else counts.inc({ reason, direction });
-          const peer = identity && { network: identity.network, role: identity.role, name: identity.name };
-          repeated.note(`${direction} ${reason}`, (count) =>
-            log.warn({ reason, direction, address, peer, detail, ...(count > 1 && { count }) }, 'node refused'),
-          );
-        },
+        refused,
       },
     });
     let used = files;
     return {
       certificates,
-      watch(registry) {
-        counts = watchCertificates(registry, certificates);
-        for (const [reason, direction] of before) counts.inc({ reason, direction });
-      },
+      refused,
+      watch: (registry) => reports.count(watchCertificates(registry, certificates)),
       update(next) {
         if (next.tier_tls === undefined) return; // a reload is refused that takes it away
         const wanted = filesOf(next, name);
@@ -91,22 +92,44 @@ export async function openNodeTrust(options: NodeTrustOptions): Promise<NodeTrus
 }
 
 /** Adds the metrics. @returns The counter of refusals. */
-function watchCertificates(
-  registry: Registry,
-  certificates: NodeCertificates | undefined,
-): Counter<'reason' | 'direction'> {
+function watchCertificates(registry: Registry, certificates: NodeCertificates | undefined): RefusalCounter {
   gauges(registry, 'seawall_node_certificate_expiry_timestamp_seconds', () =>
     certificates === undefined ? [] : [[{}, certificates.expiresAt / 1_000]],
   );
   return counter(registry, 'seawall_node_refusals_total');
 }
 
-const WITHOUT_CERTIFICATES: NodeTrust = {
-  certificates: undefined,
-  watch: (registry) => void watchCertificates(registry, undefined),
-  update: () => undefined,
-  close: () => undefined,
-};
+type RefusalCounter = Counter<'reason' | 'direction'>;
+
+/** Reports refusals in the log and, once the node has its metrics, there. */
+class RefusalReports {
+  readonly #options: Pick<NodeTrustOptions, 'log' | 'refused'>;
+  readonly #repeated = new Repeated();
+  #counter: RefusalCounter | undefined;
+  /** Refusals before the node has its metrics. */
+  readonly #before: (readonly [PeerRefusal, Direction])[] = [];
+
+  constructor(options: Pick<NodeTrustOptions, 'log' | 'refused'>) {
+    this.#options = options;
+  }
+
+  note(reason: PeerRefusal, peer: RefusedPeer): void {
+    const { log, refused } = this.#options;
+    const { direction, address, identity, name, detail } = peer;
+    if (this.#counter === undefined) this.#before.push([reason, direction]);
+    else this.#counter.inc({ reason, direction });
+    refused?.(reason, peer);
+    const who = identity ? { network: identity.network, role: identity.role, name: identity.name } : name && { name };
+    this.#repeated.note(`${direction} ${reason}`, (count) =>
+      log.warn({ reason, direction, address, peer: who, detail, ...(count > 1 && { count }) }, 'node refused'),
+    );
+  }
+
+  count(counter: RefusalCounter): void {
+    this.#counter = counter;
+    for (const [reason, direction] of this.#before) counter.inc({ reason, direction });
+  }
+}
 
 /** Placeholder for the name of the node in names of files. */
 export const NODE_PLACEHOLDER = '{node}';

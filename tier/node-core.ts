@@ -22,6 +22,7 @@ import { errorPage, HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/e
 import type { ServerExchange } from '../http/exchange.ts';
 import { fieldValue, type RawHeaders, withField } from '../http/fields/headers.ts';
 import type { BodyReader, OwnHead, ResponseHead } from '../http/message.ts';
+import type { NodeCondition } from '../journal/wire.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallClock, wallNow } from '../lib/clock.ts';
 import { Tracer } from '../lib/trace.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
@@ -31,7 +32,7 @@ import { Repeated } from '../telemetry/repeated.ts';
 import type { Result } from '../telemetry/results.ts';
 import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { EventStreams } from './event-streams.ts';
-import { type DiskHealth, diskHealth } from './node-disk.ts';
+import { type DiskHealth, diskHealth, diskState } from './node-disk.ts';
 import { followPurges, type PurgedNode, type Purging } from './purges.ts';
 import { WebSockets } from './web-sockets.ts';
 
@@ -123,6 +124,7 @@ class SharedReply {
 
 export class NodeCore {
   readonly name: string;
+  readonly role: 'edge' | 'shield';
   /** Name of this worker in traces. */
   readonly member: string;
   readonly log: Logger;
@@ -157,6 +159,7 @@ export class NodeCore {
     const { name, role, log, region } = options;
     const { limits, sites } = region;
     this.name = name;
+    this.role = role;
     this.member = options.member ?? name;
     this.log = log;
     this.tracer = new Tracer(this.member, log);
@@ -201,6 +204,13 @@ export class NodeCore {
     this.useDisk(disk);
     watchDisk(this.metrics.registry, disk);
   }
+
+  /** State of a node of one thread, for operators. */
+  readonly condition = (): NodeCondition => {
+    const { bytesInUse: used, maxBytes: size } = this.store;
+    const disk = this.#disk && diskState(this.#disk);
+    return { workers: 1, memory: { used, size }, ...(disk && { disk }) };
+  };
 
   /** Health of the disk that this thread has, for `/healthz`. */
   get diskHealth(): DiskHealth | undefined {

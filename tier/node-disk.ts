@@ -14,6 +14,7 @@ import type { Ledger } from '../cache/ledger.ts';
 import { siblingPath } from '../config/path.ts';
 import { ConfigError, type ConfigProblem } from '../config/problem.ts';
 import type { DiskConfig, RegionConfig } from '../config/schema.ts';
+import type { DiskState } from '../journal/wire.ts';
 import { type EpochMs, monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 
@@ -37,6 +38,11 @@ export type DiskHealth =
 /** Health of a disk, for `/healthz`. */
 export function diskHealth({ failure, objects }: SegmentDisk): DiskHealth {
   return failure === undefined ? { status: 'ok', objects } : { status: 'left out', detail: failure.message };
+}
+
+/** State of a disk, for control nodes. */
+export function diskState({ failure, objects, maxBytes: size }: SegmentDisk): DiskState {
+  return { size, objects, ok: failure === undefined };
 }
 
 export interface NodeDisk {

@@ -13,7 +13,7 @@ import { journalClients } from '../journal/clients.ts';
 import { Follower } from '../journal/follower.ts';
 import type { Purge } from '../journal/journal.ts';
 import { startReporter } from '../journal/reporter.ts';
-import type { NodeAbout } from '../journal/wire.ts';
+import type { NodeAbout, NodeCondition } from '../journal/wire.ts';
 import { instantNow, wallNow } from '../lib/clock.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -47,8 +47,12 @@ export interface PurgedNode {
   readonly member: string;
   readonly ledger: Ledger;
   readonly log: Logger;
+  /** Absent: it does not say. */
+  readonly role?: 'edge' | 'shield' | undefined;
   /** Its certificates, where nodes know each other by them. */
   readonly certificates?: NodeCertificates | undefined;
+  /** Returns its state, for operators. */
+  readonly condition?: (() => NodeCondition) | undefined;
   /** Resolves when all threads of the node have applied what its ledger has; absent: there is one. */
   readonly everywhere?: () => Promise<void>;
 }
@@ -63,14 +67,15 @@ export interface JournalFollowing extends Purging {
 export function followPurges(node: PurgedNode, region: RegionConfig): JournalFollowing {
   let followed = settings(region);
   let config = region.fingerprint ?? '';
-  const about = () => ({ version: VERSION, config, since: STARTED_AT });
+  const about = (): NodeAbout => aboutOf(node, config);
   const outbox = new PurgeOutbox({
     append: async (purges) => (await following).append(purges),
     wait: pause,
     log: node.log,
   });
   const reached = (): void => outbox.flush();
-  let following = Promise.resolve(follow(node, followed, { reached, about }));
+  const lease = new RegisteredLease(node.ledger, leaseOf(followed));
+  let following = Promise.resolve(follow(node, followed, { reached, about, lease }));
   return {
     purge: async (purges) => (await following).purge(purges),
     async invalidate(purges) {
@@ -92,11 +97,12 @@ export function followPurges(node: PurgedNode, region: RegionConfig): JournalFol
     reload(next) {
       const before = following;
       const wanted = settings(next);
-      node.ledger.leaseMs = leaseOf(wanted);
       config = next.fingerprint ?? '';
-      if (isDeepStrictEqual({ ...wanted, leaseMs: 0 }, { ...followed, leaseMs: 0 })) return;
+      const isSame = isDeepStrictEqual({ ...wanted, leaseMs: 0 }, { ...followed, leaseMs: 0 });
       followed = wanted;
-      following = before.then(({ close }) => close()).then(() => follow(node, wanted, { reached, about }));
+      lease.want(leaseOf(wanted));
+      if (isSame && wanted.leaseMs <= lease.registeredMs) return;
+      following = before.then(({ close }) => close()).then(() => follow(node, wanted, { reached, about, lease }));
     },
     release: () => void following.then(({ release }) => release()),
     renew: () => void following.then(({ renew }) => renew()),
@@ -107,6 +113,17 @@ export function followPurges(node: PurgedNode, region: RegionConfig): JournalFol
   };
 }
 
+function aboutOf({ certificates, condition }: PurgedNode, config: string): NodeAbout {
+  const expiresAt = certificates?.expiresAt;
+  return {
+    version: VERSION,
+    config,
+    since: STARTED_AT,
+    ...condition?.(),
+    ...(expiresAt !== undefined && { certificate_expires: new Date(expiresAt).toISOString() }),
+  };
+}
+
 /** Start of the process, or of the thread. */
 const STARTED_AT = new Date(wallNow()).toISOString();
 
@@ -114,11 +131,13 @@ interface Settings {
   /** Addresses of the control nodes; none: the network has no journal. */
   readonly urls: readonly string[];
   readonly secret: string;
+  readonly region: string;
   readonly leaseMs: number;
 }
 
-function settings(region: RegionConfig): Settings {
-  return { urls: controlUrls(region), secret: region.tier_secret, leaseMs: region.purges.lease };
+function settings(config: RegionConfig): Settings {
+  const { region, tier_secret: secret, purges } = config;
+  return { urls: controlUrls(config), secret, region, leaseMs: purges.lease };
 }
 
 function leaseOf({ urls, leaseMs }: Settings): number {
@@ -138,12 +157,63 @@ interface Calls {
   /** Called when the journal is within reach again. */
   readonly reached: () => void;
   readonly about: () => NodeAbout;
+  readonly lease: RegisteredLease;
+}
+
+/**
+ * Lease of a node: that of its config, and no longer than what is registered with the journal. Control nodes take it as
+ * certain that the node validates what it serves once that time has passed.
+ */
+class RegisteredLease {
+  readonly #ledger: Ledger;
+  #wantedMs: number;
+  #registeredMs = Number.POSITIVE_INFINITY;
+
+  constructor(ledger: Ledger, wantedMs: number) {
+    this.#ledger = ledger;
+    this.#wantedMs = wantedMs;
+  }
+
+  get registeredMs(): number {
+    return this.#registeredMs;
+  }
+
+  /** The config says so from now on. */
+  want(ms: number): void {
+    this.#wantedMs = ms;
+    this.#apply();
+  }
+
+  /** The journal is about to be followed, and this registered. */
+  begin(ms: number): void {
+    this.#registeredMs = Math.min(this.#registeredMs, ms);
+    this.#apply();
+  }
+
+  /** The journal has it. */
+  register(ms: number): void {
+    if (ms === this.#registeredMs) return;
+    this.#registeredMs = ms;
+    this.#apply();
+  }
+
+  /** There is no journal. */
+  end(): void {
+    this.#registeredMs = Number.POSITIVE_INFINITY;
+    this.#apply();
+  }
+
+  #apply(): void {
+    this.#ledger.leaseMs = Math.min(this.#wantedMs, this.#registeredMs);
+  }
 }
 
 function follow(node: PurgedNode, wanted: Settings, calls: Calls): Following {
-  const { urls, secret } = wanted;
-  node.ledger.leaseMs = leaseOf(wanted);
-  return urls.length === 0 ? withoutJournal(node) : followJournal(node, { urls, secret, ...calls });
+  if (wanted.urls.length === 0) {
+    calls.lease.end();
+    return withoutJournal(node);
+  }
+  return followJournal(node, { ...wanted, ...calls });
 }
 
 const inOneThread = async (): Promise<void> => undefined;
@@ -174,11 +244,13 @@ function withoutJournal({ ledger, everywhere = inOneThread }: PurgedNode): Follo
 const CATCH_UP_MS = 5_000;
 
 function followJournal(
-  { member: node, ledger, log, certificates, everywhere = inOneThread }: PurgedNode,
-  { urls, secret, reached: onReached, about }: Omit<Settings, 'leaseMs'> & Calls,
+  { member: node, role, ledger, log, certificates, everywhere = inOneThread }: PurgedNode,
+  { urls, secret, region, leaseMs, reached: onReached, about, lease }: Settings & Calls,
 ): Following {
   let reached = true;
-  const clients = journalClients({ urls, secret, node, certificates });
+  lease.begin(leaseMs);
+  const registration = { role, region, leaseMs: Math.ceil(leaseMs) };
+  const clients = journalClients({ urls, secret, node, certificates, registration });
   const problem = (error: Error): void => {
     if (reached) log.warn({ detail: error.message, journal: clients.followed }, 'journal unreachable');
     reached = false; // said once, until it is reached again
@@ -187,12 +259,13 @@ function followJournal(
   // With several control nodes the loss of one that is not followed is no loss of the journal.
   const reportProblem = isShared ? {} : { problem };
   const reporters = clients.reports.map((client) =>
-    startReporter({ client, node, wait: pause, staysOpen: isShared, about, ...reportProblem }),
+    startReporter({ client, node, wait: pause, staysOpen: true, about, ...reportProblem }),
   );
   const follower = new Follower({
     target: ledger,
     connect: clients.messages,
     report: (seq, identity) => {
+      lease.register(leaseMs);
       if (!reached) {
         log.info({ journal: clients.followed, applied: seq }, 'journal reachable again');
         onReached();

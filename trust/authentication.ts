@@ -7,7 +7,7 @@ import { HttpError } from '../http/errors.ts';
 import type { RawHeaders } from '../http/fields/headers.ts';
 import { readSecretTierField, readTierField } from '../http/fields/tier-field.ts';
 import type { NodeIdentity } from './identity.ts';
-import type { NodeCertificates } from './node-certificates.ts';
+import { addressOf, type NodeCertificates, type RefusedPeer } from './node-certificates.ts';
 import { isPermitted, type Permission } from './permissions.ts';
 import type { PeerRefusal } from './refusals.ts';
 
@@ -18,6 +18,8 @@ export interface Caller {
   readonly identity: NodeIdentity | undefined;
   /** Members of the field `Seawall-Tier`. */
   readonly members: ReadonlyMap<string, unknown>;
+  /** As the server's socket. */
+  readonly connection: object;
 }
 
 export interface Authentication {
@@ -32,14 +34,21 @@ export interface Authentication {
   refuse(caller: Caller, reason: PeerRefusal, detail: string): HttpError;
 }
 
-export function bySecret(secret: () => string): Authentication {
+/** @param refused - Called with each refusal of a caller that knows the secret. */
+export function bySecret(
+  secret: () => string,
+  refused: (reason: PeerRefusal, peer: RefusedPeer) => void = () => undefined,
+): Authentication {
   return {
-    identify(headers) {
+    identify(headers, connection) {
       const members = readSecretTierField(headers, secret());
-      return { name: String(members.get('from') ?? ''), identity: undefined, members };
+      return { name: String(members.get('from') ?? ''), identity: undefined, members, connection };
     },
     permit: () => undefined,
-    refuse: (_caller, reason, detail) => new HttpError('unauthorised_tier', `${reason}: ${detail}`),
+    refuse({ name, connection }, reason, detail) {
+      refused(reason, { direction: 'incoming', address: addressOf(connection), name, detail });
+      return new HttpError('unauthorised_tier', `${reason}: ${detail}`);
+    },
   };
 }
 
@@ -52,8 +61,13 @@ export function byCertificate(
   certificates: NodeCertificates,
   refusalOf: (identity: NodeIdentity, permission: Permission) => PeerRefusal | undefined = () => undefined,
 ): Authentication {
-  const refuse = (reason: PeerRefusal, identity: NodeIdentity | undefined, detail: string): HttpError => {
-    certificates.refused(reason, { direction: 'incoming', address: '', identity, detail });
+  const refuse = (
+    reason: PeerRefusal,
+    identity: NodeIdentity | undefined,
+    detail: string,
+    connection: object,
+  ): HttpError => {
+    certificates.refused(reason, { direction: 'incoming', address: addressOf(connection), identity, detail });
     return new HttpError('unauthorised_tier', reason);
   };
   return {
@@ -62,15 +76,15 @@ export function byCertificate(
       if (identity === undefined) throw new HttpError('unauthorised_tier', 'peer_no_certificate');
       const members = readTierField(headers) ?? NO_MEMBERS;
       const from = members.get('from');
-      if (from === undefined || from === identity.name) return { name: identity.name, identity, members };
-      throw refuse('peer_wrong_name', identity, `it calls itself ${JSON.stringify(from)}`);
+      if (from === undefined || from === identity.name) return { name: identity.name, identity, members, connection };
+      throw refuse('peer_wrong_name', identity, `it calls itself ${JSON.stringify(from)}`, connection);
     },
-    permit({ identity }, permission) {
+    permit({ identity, connection }, permission) {
       if (identity === undefined) throw new HttpError('unauthorised_tier', 'peer_no_certificate');
       const isAllowed = isPermitted(identity.role, permission);
       const reason = isAllowed ? refusalOf(identity, permission) : 'peer_wrong_role';
-      if (reason !== undefined) throw refuse(reason, identity, permission);
+      if (reason !== undefined) throw refuse(reason, identity, permission, connection);
     },
-    refuse: ({ identity }, reason, detail) => refuse(reason, identity, detail),
+    refuse: ({ identity, connection }, reason, detail) => refuse(reason, identity, detail, connection),
   };
 }

@@ -35,6 +35,8 @@ export interface RefusedPeer {
   readonly address: string;
   /** As far as it is known. */
   readonly identity?: NodeIdentity | undefined;
+  /** As it calls itself, without a certificate. */
+  readonly name?: string | undefined;
   readonly detail?: string | undefined;
 }
 
@@ -268,6 +270,8 @@ function watchedOf({ cert_file, key_file, ca_file, crl_file }: CertificateFiles)
   return new WatchedFiles([cert_file, key_file, ca_file, ...(crl_file === undefined ? [] : [crl_file])]);
 }
 
-function addressOf({ remoteAddress = '', remotePort }: TLSSocket): string {
+/** @param connection - A server's socket. @returns HOST:PORT of the other side. */
+export function addressOf(connection: object): string {
+  const { remoteAddress = '', remotePort } = connection as Partial<TLSSocket>;
   return `${remoteAddress}:${remotePort ?? ''}`;
 }

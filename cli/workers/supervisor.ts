@@ -15,12 +15,13 @@ import type { DiskConfig, EdgeConfig, RegionConfig } from '../../config/schema.t
 import { countInherited } from '../../http/listener/sockets.ts';
 import { TicketKeys } from '../../http/listener/tls.ts';
 import { checkNodeInternals } from '../../http/node-internals/checks.ts';
+import type { NodeCondition } from '../../journal/wire.ts';
 import { wallNow } from '../../lib/clock.ts';
 import { Components, CurrentConfig } from '../../lib/components.ts';
 import { CONTROL_LIFETIME, listenForControl } from '../../telemetry/control-listener.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import { openNodeTrust } from '../../telemetry/node-certificates.ts';
-import { diskIndexBytes, type NodeDisk, openNodeDisk } from '../../tier/node-disk.ts';
+import { diskIndexBytes, diskState, type NodeDisk, openNodeDisk } from '../../tier/node-disk.ts';
 import { PurgeRelay } from '../../tier/purge-relay.ts';
 import { followPurges } from '../../tier/purges.ts';
 import { type OwnJournal, startOwnJournal, withJournal } from './journal.ts';
@@ -68,10 +69,18 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   });
   const { certificates } = trust;
   const relay = new PurgeRelay();
+  /** Once they are open: the journal is followed before. */
+  let stores: Stores | undefined;
+  const condition = (): NodeCondition => ({ workers: count, ...(stores && storesState(stores)) });
   const purging = await components.start(
     'purging',
     () =>
-      relay.start((node) => followPurges({ ...node, member: name, log, certificates }, withJournal(region, journal))),
+      relay.start((node) =>
+        followPurges(
+          { ...node, member: name, role: 'edge', log, certificates, condition },
+          withJournal(region, journal),
+        ),
+      ),
     { update: (part, next) => part.reload(withJournal(next, journal)), close: (part) => part.close() },
   );
   const memory = await components.start(
@@ -86,6 +95,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
           update: (part, next) => part.update(next.edges.find((other) => other.name === name)?.disk),
           close: (part) => part.close(),
         });
+  stores = { memory, disk };
   const group = await components.start(
     'workers',
     () => WorkerGroup.start({ config: () => config.value, name, count, log, tickets, relay, memory, disk, trust }),
@@ -125,6 +135,15 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     reload: (next) => components.update(next),
     close: () => components.close(),
   };
+}
+
+interface Stores {
+  readonly memory: SupervisedMemory;
+  readonly disk: NodeDisk | undefined;
+}
+
+function storesState({ memory: { bytesInUse: used, maxBytes: size }, disk }: Stores): NodeCondition {
+  return { memory: { used, size }, ...(disk && { disk: diskState(disk.disk) }) };
 }
 
 interface SharedDisk extends NodeDisk {

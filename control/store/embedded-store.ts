@@ -10,6 +10,7 @@ import type { EpochMs } from '../../lib/clock.ts';
 import { type DataFolder, openControlDatabase } from '../data-folder.ts';
 import { DrainsFile } from './drains-file.ts';
 import { SqliteJobs } from './sqlite-jobs.ts';
+import { SqliteMembers } from './sqlite-members.ts';
 import { SqliteOutbox } from './sqlite-outbox.ts';
 import { SqliteTokens } from './sqlite-tokens.ts';
 import type { ControlStore, StorePart } from './store.ts';
@@ -30,6 +31,7 @@ export function openEmbeddedStore(folder: DataFolder, options: EmbeddedStoreOpti
         journal,
         tokens: new SqliteTokens(database),
         drains,
+        members: new SqliteMembers(database),
         outbox: new SqliteOutbox(database),
         jobs: new SqliteJobs(database),
         measure: async () => [folder.journal, folder.database].map(sizeOf),

@@ -7,12 +7,14 @@
  *     waiting/ID      an entry of a command that waits for the audit log
  *     drains/REGION   the drain of a region: by, since, reason; null: it is not drained
  *     jobs/KEY        a row of a job (control/jobs/rows.ts)
+ *     nodes/NAME      the registry of nodes (control/members.ts)
  * @module
  */
 import { type EtcdAccess, EtcdConnection } from '../../journal/etcd/connection.ts';
 import { type EtcdOptions, openEtcdJournal } from '../../journal/etcd/journal.ts';
 import { EtcdDrains } from './etcd-drains.ts';
 import { EtcdJobs } from './etcd-jobs.ts';
+import { EtcdMembers } from './etcd-members.ts';
 import { EtcdOutbox } from './etcd-outbox.ts';
 import { EtcdTable } from './etcd-table.ts';
 import { EtcdTokens } from './etcd-tokens.ts';
@@ -25,8 +27,10 @@ export async function openEtcdStore(options: EtcdOptions): Promise<ControlStore>
   const regions = new EtcdTable(options, `${options.prefix}drains/`);
   const waiting = new EtcdTable(options, `${options.prefix}waiting/`);
   const jobs = new EtcdJobs(options, `${options.prefix}jobs/`, waiting);
+  const nodes = new EtcdTable(options, `${options.prefix}nodes/`);
   const closeTables = (): void => {
     jobs.close();
+    nodes.close();
     tokens.close();
     regions.close();
     waiting.close();
@@ -37,6 +41,7 @@ export async function openEtcdStore(options: EtcdOptions): Promise<ControlStore>
       journal,
       tokens: new EtcdTokens(tokens, waiting),
       drains,
+      members: new EtcdMembers(nodes),
       outbox: new EtcdOutbox(waiting),
       jobs,
       measure: () => Promise.all(options.endpoints.map((endpoint) => sizeOf(endpoint, options))),

@@ -25,6 +25,9 @@ export interface Put {
 
 export type Rows = ReadonlyMap<string, Row>;
 
+/** Puts in one transaction; etcd takes 128 by default (--max-txn-ops). */
+const MAX_PUTS = 100;
+
 export class EtcdTable {
   readonly #start: string;
   readonly #end: string;
@@ -75,6 +78,15 @@ export class EtcdTable {
       // An attempt of unknown outcome may have written it.
       return succeeded === true || responses[0]?.response_range?.kvs?.[0]?.value === text;
     });
+  }
+
+  /** Writes rows, whatever they were before. */
+  async writeAll(rows: ReadonlyMap<string, unknown>): Promise<void> {
+    const puts = [...rows].map(([name, value]) => put(base64(`${this.#prefix}${name}`), encode(value)));
+    for (let from = 0; from < puts.length; from += MAX_PUTS) {
+      const success = puts.slice(from, from + MAX_PUTS);
+      await this.#calls.run((connection) => connection.call<TxnResponse>('/v3/kv/txn', { success }));
+    }
   }
 
   /** @returns A row as `write` of another table takes it. */

@@ -1,6 +1,6 @@
 /**
- * Moves everything that a control node keeps in its data folder into etcd: journal, idempotency keys, audit log, tokens
- * and drains. Nodes go on from the positions that they have.
+ * Moves everything that a control node keeps in its data folder into etcd: journal, idempotency keys, audit log,
+ * tokens, drains and the registry of nodes. Nodes go on from the positions that they have.
  * @module
  */
 import { exportJournal, type JournalExport } from '../../journal/embedded-export.ts';
@@ -13,6 +13,7 @@ import { commandEntry } from '../audit-outbox.ts';
 import { type DataFolder, openControlDatabase } from '../data-folder.ts';
 import { DrainsFile } from './drains-file.ts';
 import { openEtcdStore } from './etcd-store.ts';
+import { SqliteMembers } from './sqlite-members.ts';
 import { SqliteOutbox } from './sqlite-outbox.ts';
 import { SqliteTokens } from './sqlite-tokens.ts';
 
@@ -72,6 +73,7 @@ async function moveRows(
     for (const waiting of await new SqliteOutbox(database).list()) await store.outbox.add(waiting);
     const { all } = new DrainsFile(folder.drains);
     for (const [region, drain] of all) await store.drains.set(region, drain);
+    await store.members.write(new SqliteMembers(database).all);
     if (!isDone) await store.outbox.add(commandEntry('migrate', { records }));
     return { tokens: tokens.length, drains: all.size };
   } finally {

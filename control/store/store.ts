@@ -7,6 +7,7 @@ import type { AuditedJournal } from '../../journal/journal.ts';
 import type { AuditOutbox } from '../audit-outbox.ts';
 import type { Drains } from '../drains.ts';
 import type { JobTable } from '../jobs/table.ts';
+import type { MemberStore } from '../members.ts';
 import type { TokenStore } from '../tokens.ts';
 
 /** A member of etcd, or a file. */
@@ -23,6 +24,7 @@ export interface ControlStore {
   readonly journal: AuditedJournal;
   readonly tokens: TokenStore;
   readonly drains: Drains;
+  readonly members: MemberStore;
   /** Entries of commands that wait for the audit log. */
   readonly outbox: AuditOutbox;
   readonly jobs: JobTable;

@@ -22,8 +22,11 @@ interface Acknowledged {
   readonly caller: number;
 }
 
+/** Node that reads the journal; it reports nothing. */
+const READER = 'reader';
+
 export async function measureKills(rounds: number, random: Random): Promise<void> {
-  const control = await startControl([]);
+  const control = await startControl([READER]);
   const acknowledged: Acknowledged[] = [];
   const counts = { unanswered: 0, repeated: 0 };
   let made = 0;
@@ -105,7 +108,7 @@ interface JournalRecord {
 /** @returns All of it, as a node reads it. */
 async function readJournal({ url }: Control): Promise<JournalRecord[]> {
   const enough = new AbortController();
-  const source = journalClient({ url, secret: SECRET, node: 'reader' }).messages;
+  const source = journalClient({ url, secret: SECRET, node: READER }).messages;
   const records: JournalRecord[] = [];
   let newest = Number.POSITIVE_INFINITY;
   for await (const message of source({ identity: undefined, seq: 0 }, enough.signal)) {

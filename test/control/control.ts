@@ -17,7 +17,14 @@ import { TIER_FIELD } from '../../http/fields/tier-field.ts';
 import type { Term } from '../../journal/journal.ts';
 import { jsonLines } from '../../journal/lines.ts';
 import type { JournalMessage } from '../../journal/message.ts';
-import { APPLIED_PATH, formatNodeField, JOURNAL_CONTENT_TYPE, journalTarget } from '../../journal/wire.ts';
+import {
+  APPLIED_PATH,
+  formatNodeField,
+  JOURNAL_CONTENT_TYPE,
+  journalTarget,
+  type NodeAbout,
+  type Registration,
+} from '../../journal/wire.ts';
 import { wallNow } from '../../lib/clock.ts';
 import { createLog } from '../../telemetry/log.ts';
 
@@ -45,6 +52,8 @@ export interface RegionParts {
   readonly edges?: readonly (string | undefined)[];
   /** Tier address of each edge, where it is reached. */
   readonly tiers?: readonly string[];
+  /** Names of the shields. */
+  readonly shieldNames?: readonly string[];
   readonly sites?: readonly SiteConfig[];
   readonly control?: ControlInput;
   readonly file?: string;
@@ -55,6 +64,7 @@ export function regionOf(parts: RegionParts = {}): RegionConfig & { control: Non
     region = 'eu',
     edges = [undefined],
     tiers = [],
+    shieldNames = [],
     sites = SITES,
     control = {},
     file = `${region}.yaml`,
@@ -68,6 +78,7 @@ export function regionOf(parts: RegionParts = {}): RegionConfig & { control: Non
       tier: tiers[i] ?? `127.0.0.1:${i + 1}`,
       ...(address !== undefined && { control: address }),
     })),
+    shields: shieldNames.map((name, i) => ({ name, tier: `127.0.0.1:${100 + i}` })),
     control: { listen: '127.0.0.1:0', ...control },
     sites: [{ include: 'unused.yaml' }],
   });
@@ -91,6 +102,8 @@ export interface Control extends ControlNode {
   /** POST /v1/purges; a body that is a string is sent as it is. */
   purge<Body = Receipt>(body: unknown, headers?: Record<string, string>): Promise<Answer<Body>>;
   get<Body>(path: string, token?: string): Promise<Answer<Body>>;
+  /** POST without a body. */
+  post<Body>(path: string, token: string): Promise<Answer<Body>>;
   /** A node that follows; it applies nothing by itself. */
   follow(name: string): Promise<ScriptedNode>;
   /** Opens the same folder again, after `close`. */
@@ -98,6 +111,14 @@ export interface Control extends ControlNode {
 }
 
 export type Refusal = ProblemDocument;
+
+/** @returns Status of the answer to a node that wants to follow the journal. */
+export async function followStatus(url: string, name: string, registration: Registration = {}): Promise<number> {
+  const headers = { [TIER_FIELD]: formatNodeField(name, SECRET) };
+  const response = await fetch(`${url}${journalTarget({ identity: undefined, seq: 0 }, registration)}`, { headers });
+  await response.body?.cancel();
+  return response.status;
+}
 
 export async function startTestControl(t: Test, parts: RegionParts = {}): Promise<Control> {
   return startIn(t, t.testdir({}), parts);
@@ -155,6 +176,8 @@ async function startIn(t: Test, folder: string, parts: RegionParts): Promise<Con
     },
     get: async (path, text = usualToken()) =>
       answer(await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${text}` } })),
+    post: async (path, text) =>
+      answer(await fetch(`${url}${path}`, { method: 'POST', headers: { authorization: `Bearer ${text}` } })),
     async follow(name) {
       const one = await scriptedNode(url, name);
       nodes.push(one);
@@ -182,11 +205,11 @@ export interface ScriptedNode {
   /** Resolves when it has been sent this number. */
   received(seq: number): Promise<void>;
   /** Says that it has applied it. */
-  applied(seq: number, identity?: string): Promise<number>;
+  applied(seq: number, identity?: string, name?: string, about?: NodeAbout): Promise<number>;
   leave(): void;
 }
 
-async function scriptedNode(url: string, name: string): Promise<ScriptedNode> {
+export async function scriptedNode(url: string, name: string): Promise<ScriptedNode> {
   const leaving = new AbortController();
   const headers = { [TIER_FIELD]: formatNodeField(name, SECRET) };
   const response = await fetch(`${url}${journalTarget({ identity: undefined, seq: 0 })}`, {
@@ -219,11 +242,11 @@ async function scriptedNode(url: string, name: string): Promise<ScriptedNode> {
         waiting.add(look);
         look();
       }),
-    async applied(seq, of = identity) {
+    async applied(seq, of = identity, as = name, about = undefined) {
       const { status } = await fetch(`${url}${APPLIED_PATH}`, {
         method: 'POST',
         headers: { ...headers, 'content-type': JOURNAL_CONTENT_TYPE },
-        body: `${JSON.stringify({ node: name, identity: of, seq })}\n`,
+        body: `${JSON.stringify({ node: as, identity: of, seq, about })}\n`,
       });
       return status;
     },

@@ -1,12 +1,26 @@
 import { test } from 'tap';
 import type { RegionConfig } from '../../config/schema.ts';
-import { createNodeList } from '../../control/node-list.ts';
+import { createNodeList, type NodeListSources } from '../../control/node-list.ts';
 
 const REGION = {
   region: 'eu',
   edges: [{ name: 'eu-1', listen: '127.0.0.1:1', tier: '127.0.0.1:2', control: '127.0.0.1:3' }],
   shields: [{ name: 'shield-1', tier: '127.0.0.1:4', control: '127.0.0.1:5' }],
 } as unknown as RegionConfig;
+
+const SOURCES: NodeListSources = {
+  progress: () => [],
+  newest: () => 0,
+  members: () => ({
+    presence: () => 'never_seen',
+    row: () => undefined,
+    isNamed: () => true,
+    isDoubled: () => false,
+    others: () => [],
+  }),
+  refused: () => [],
+  config: () => '',
+};
 
 test('concurrent readers share one round of calls; a later reader starts another', async (t) => {
   const asked: string[] = [];
@@ -15,7 +29,7 @@ test('concurrent readers share one round of calls; a later reader starts another
     asked.push(address);
     return release.promise;
   };
-  const list = createNodeList([REGION], isUp, { progress: () => [], newest: () => 0 });
+  const list = createNodeList([REGION], isUp, SOURCES);
 
   const reads = [list.read(), list.read(), list.read()];
   release.resolve(true);

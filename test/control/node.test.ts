@@ -65,12 +65,21 @@ test('the control node reports which nodes answer, without the secret', async (t
     tier: '127.0.0.1:1',
     control: healthy.address,
     state: 'up',
+    presence: 'never_seen',
+    named: true,
+    doubled: false,
     connected: false,
     applied: 0,
     lag: 0,
+    lease_ms: 60_000,
     version: null,
-    config: null,
     since: null,
+    workers: null,
+    memory: null,
+    disk: null,
+    certificate_expires: null,
+    config: null,
+    seen: null,
   });
 });
 

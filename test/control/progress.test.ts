@@ -4,7 +4,7 @@ import { Progress } from '../../control/progress.ts';
 import type { JournalState } from '../../journal/journal.ts';
 import { epochMs, monotonicMs } from '../../lib/clock.ts';
 
-const EDGE = { region: 'eu', role: 'edge' } as const;
+const EDGE = { region: 'eu', role: 'edge', leaseMs: 60_000 } as const;
 const A = { ...EDGE, name: 'a' };
 const B = { ...EDGE, name: 'b' };
 

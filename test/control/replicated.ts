@@ -15,6 +15,8 @@ export interface ReplicatedParts extends Omit<RegionParts, 'control'> {
   readonly endpoints: readonly string[];
   readonly prefix?: string;
   readonly count: number;
+  /** Region of each control node, which is started with the file of that region alone; by default `eu` of all. */
+  readonly regions?: readonly string[];
 }
 
 export interface Replicated {
@@ -27,10 +29,14 @@ export interface Replicated {
 }
 
 export async function startReplicated(t: Test, parts: ReplicatedParts): Promise<Replicated> {
-  const { endpoints, prefix = newPrefix(), count, ...rest } = parts;
+  const { endpoints, prefix = newPrefix(), count, regions = [], ...rest } = parts;
   const journal = { etcd: { endpoints: [...endpoints], prefix } };
-  const file = join(t.testdir({}), 'eu.yaml');
-  const of = (index: number) => regionOf({ file, ...rest, control: { name: `control-${index}`, journal } });
+  const folder = t.testdir({});
+  const of = (index: number) => {
+    const region = regions[index - 1] ?? 'eu';
+    const file = join(folder, `${region}.yaml`);
+    return regionOf({ region, file, ...rest, control: { name: `control-${index}`, journal } });
+  };
   let started = 0;
   const start = async () => {
     started += 1;

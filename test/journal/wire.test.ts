@@ -1,7 +1,14 @@
 /** The journal on the wire: targets, appends and reports, read strictly. */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { appendedAnswer, journalTarget, readAppliedReport, readJournalTarget, readPurges } from '../../journal/wire.ts';
+import {
+  appendedAnswer,
+  journalTarget,
+  readAppliedReport,
+  readJournalTarget,
+  readPurges,
+  readRegistration,
+} from '../../journal/wire.ts';
 
 const PURGE = { site: 's', kind: 'tag', selector: 'x', soft: false, who: 'a', why: 'b' };
 
@@ -13,6 +20,40 @@ test('a position comes back from its target', async (t) => {
     }),
   );
 });
+
+test('a registration comes back from the target, beside the position', async (t) => {
+  const name = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/);
+  const optional = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: undefined });
+  const registration = fc.record({
+    role: optional(fc.constantFrom('edge' as const, 'shield' as const)),
+    region: optional(name),
+    leaseMs: optional(fc.nat({ max: Number.MAX_SAFE_INTEGER })),
+  });
+  fc.assert(
+    fc.property(registration, fc.nat(), (given, seq) => {
+      const target = journalTarget({ identity: 'j', seq }, given);
+      t.strictSame(readRegistration(target), given);
+      t.strictSame(readJournalTarget(target), { identity: 'j', seq });
+    }),
+  );
+});
+
+for (const { query, names } of [
+  { query: 'role=', names: 'role' },
+  { query: 'role=control', names: 'role' },
+  { query: 'region=', names: 'region' },
+  { query: 'region=a_b', names: 'region' },
+  { query: `region=${'a'.repeat(64)}`, names: 'region' },
+  { query: 'lease=', names: 'lease' },
+  { query: 'lease=-1', names: 'lease' },
+  { query: 'lease=1.5', names: 'lease' },
+  { query: 'lease=9007199254740993', names: 'lease' },
+]) {
+  test(`a registration with ${query.slice(0, 20)} is refused for ${names}`, async (t) => {
+    const read = () => readRegistration(`/v1/journal?after=1&${query}`);
+    t.throws(read, { code: 'journal_bad_message', message: new RegExp(names) });
+  });
+}
 
 for (const { target, names } of [
   { target: '/v1/journal', names: 'after' },

@@ -9,7 +9,7 @@ import { regionSchema } from '../../config/schema.ts';
 import { type ControlNode, startControl } from '../../control/node.ts';
 import { journalClient } from '../../journal/client.ts';
 import { createLog } from '../../telemetry/log.ts';
-import { type Network, type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
+import { filesOfNetwork, type Network, type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
 import { startOrigin } from '../support/origin.ts';
 import { ask, HOST } from '../support/visitor.ts';
 
@@ -27,6 +27,8 @@ interface Stage {
   everywhere(path: string): Promise<string[]>;
 }
 
+const REGIONS = { eu: 2, us: 2 };
+
 /** Two regions, a shield, a control node, and an origin whose answers live for an hour. */
 async function stage(t: Test, site: NetworkOptions['site'] = {}): Promise<Stage> {
   const content = { value: 'old', fields: {} as Record<string, string> };
@@ -37,7 +39,7 @@ async function stage(t: Test, site: NetworkOptions['site'] = {}): Promise<Stage>
   });
   t.teardown(() => origin.close());
   const control = await startTestControl(t);
-  const network = await startNetwork({ origin: origin.url, journal: control.address, site, regions: { eu: 2, us: 2 } });
+  const network = await startNetwork({ origin: origin.url, journal: control.address, site, regions: REGIONS });
   t.teardown(() => network.close());
   const everywhere = async (path: string): Promise<string[]> => {
     const replies = await Promise.all(EDGES.map((name) => ask(network.at(name), path)));
@@ -70,7 +72,12 @@ async function startTestControl(t: Test): Promise<TestControl> {
     const file = `${t.testdirName}/region.yaml`;
     const region = { ...parsed, file, sites: parsed.sites as never, reachableShields: [] };
     if (region.control === undefined) throw new Error('no control node');
-    return startControl({ region, control: region.control, regions: [region], log });
+    return startControl({
+      region,
+      control: region.control,
+      regions: [region, ...filesOfNetwork({ regions: REGIONS })],
+      log,
+    });
   };
   let node = await start();
   listen = node.address;
@@ -87,7 +94,7 @@ async function startTestControl(t: Test): Promise<TestControl> {
 }
 
 async function purgeNothing(address: string): Promise<void> {
-  const appender = journalClient({ url: `http://${address}`, secret: SECRET, node: 'test' });
+  const appender = journalClient({ url: `http://${address}`, secret: SECRET, node: 'eu-1' });
   await appender.append([{ site: 'site', kind: 'tag', selector: 'nothing', soft: false, who: 'test', why: '' }]);
   await appender.close();
 }

@@ -9,12 +9,13 @@ import { type ControlNode, startControl } from '../../control/node.ts';
 import { journalClient } from '../../journal/client.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { type Cluster, startEtcd } from '../support/etcd.ts';
-import { type Network, SECRET, startNetwork } from '../support/network.ts';
+import { filesOfNetwork, type Network, SECRET, startNetwork } from '../support/network.ts';
 import { startOrigin } from '../support/origin.ts';
 import { freeAddress } from '../support/ports.ts';
 import { ask, HOST } from '../support/visitor.ts';
 
 const log = createLog({ name: 'journey', level: 'silent' });
+const REGIONS = { eu: 2, us: 2 };
 const EDGES = ['eu-1', 'eu-2', 'us-1', 'us-2'];
 
 async function cluster(): Promise<Cluster> {
@@ -34,7 +35,12 @@ async function startOn({ endpoints }: Cluster, listen: string, folder: string): 
   const file = join(folder, 'region.yaml');
   const region = { ...parsed, file, sites: parsed.sites as never, reachableShields: [] };
   if (region.control === undefined) throw new Error('no control node');
-  return startControl({ region, control: region.control, regions: [region], log });
+  return startControl({
+    region,
+    control: region.control,
+    regions: [region, ...filesOfNetwork({ regions: REGIONS })],
+    log,
+  });
 }
 
 interface Stage {
@@ -52,7 +58,7 @@ async function stage(t: Test, journal: readonly string[]): Promise<Stage> {
     response.writeHead(200, { 'Cache-Control': 'max-age=3600' }).end(content.value);
   });
   t.teardown(() => origin.close());
-  const network = await startNetwork({ origin: origin.url, journal, regions: { eu: 2, us: 2 } });
+  const network = await startNetwork({ origin: origin.url, journal, regions: REGIONS });
   t.teardown(() => network.close());
   const everywhere = async (path: string): Promise<string[]> => {
     const replies = await Promise.all(EDGES.map((name) => ask(network.at(name), path)));
@@ -63,7 +69,7 @@ async function stage(t: Test, journal: readonly string[]): Promise<Stage> {
 
 /** Purges a path, as a node does that is configured to; each time another one, if no path is given. */
 async function purge(address: string, path?: string): Promise<number> {
-  const appender = journalClient({ url: `http://${address}`, secret: SECRET, node: 'test' });
+  const appender = journalClient({ url: `http://${address}`, secret: SECRET, node: 'eu-1' });
   const selector = path === undefined ? 'nothing' : `//${HOST}${path}`;
   const kind = path === undefined ? 'tag' : 'url';
   const { seq } = await appender.append([{ site: 'site', kind, selector, soft: false, who: 'test', why: '' }]);

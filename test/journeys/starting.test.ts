@@ -140,7 +140,7 @@ test('a PURGE at an edge without a journal purges while it is still opening its 
 });
 
 test('a shield opens its node listener last, so an invalidation in its first request is in the journal', async (t) => {
-  const control = await startTestControl(t, { sites: [site('shop', [HOST])] });
+  const control = await startTestControl(t, { sites: [site('shop', [HOST])], shieldNames: ['shield-1'] });
   const { region, address } = await stage(t, control.url);
   const [shield] = region.shields as [RegionConfig['shields'][0]];
   const release = await holdLookups(t);

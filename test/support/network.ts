@@ -149,6 +149,11 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   };
 }
 
+/** @returns Region files of such a network for its control node: they name its nodes. */
+export function filesOfNetwork(options: Pick<NetworkOptions, 'regions' | 'shields'>): RegionConfig[] {
+  return configsOf({ ...options, origin: 'http://127.0.0.1:1' });
+}
+
 function configsOf(options: NetworkOptions): RegionConfig[] {
   const { origin, access, site, rules = [], limits = {}, memory = '32MiB', trustedProxies = [] } = options;
   const servers = options.servers ?? (typeof origin === 'string' ? [origin] : origin).map((url) => ({ url }));

@@ -11,7 +11,7 @@ import { startControl } from '../../control/node.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { readArguments } from '../support/arguments.ts';
 import { makeCertificate } from '../support/certificate.ts';
-import { type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
+import { filesOfNetwork, type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
 import { HOST } from '../support/visitor.ts';
 import { ATTACKS } from './attacks.ts';
 import { inChromium } from './chromium.ts';
@@ -83,7 +83,7 @@ async function startJournal(t: Test): Promise<string> {
     sites: parsed.sites as SiteConfig[],
     reachableShields: [],
   };
-  const node = await startControl({ region, control, regions: [region], log });
+  const node = await startControl({ region, control, regions: [region, ...filesOfNetwork({})], log });
   t.teardown(() => node.close());
   return node.address;
 }

@@ -12,14 +12,14 @@ for (const version of [1, 2]) {
   test(`a database of version ${version} has a place for jobs once it is opened`, async (t) => {
     const file = fileOf(t);
     const old = openControlDatabase(file);
-    old.exec('DROP TABLE job_row');
+    old.exec('DROP TABLE member; DROP TABLE job_row');
     if (version === 1) old.exec('DROP TABLE audit_waiting');
     old.exec(`PRAGMA user_version = ${version}`);
     old.close();
     const db = openControlDatabase(file);
     t.teardown(() => db.close());
     t.equal(await new SqliteJobs(db).commit({ put: [{ key: 'job/a', value: 1 }] }), true);
-    t.match(db.prepare('PRAGMA user_version').get(), { user_version: 3 });
+    t.match(db.prepare('PRAGMA user_version').get(), { user_version: 4 });
   });
 }
 

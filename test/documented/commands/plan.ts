@@ -425,6 +425,7 @@ export const PLAN: readonly Planned[] = [
     beside: `${ASK} http://127.0.0.1:8081/`,
     prints: [/\{ '?uri-miss'?: \d/],
   },
+  { file: 'docs/control-plane.md', begins: 'cli/seawall node forget', why: 'no node of the demo is gone for good' },
   { file: 'docs/control-plane.md', begins: 'etcdctl user add', why: 'it asks for a password at a terminal' },
   {
     file: 'docs/wordpress.md',
