@@ -10,9 +10,9 @@ import { processorPressureMicros } from '../test/support/node-processes.ts';
 import { seededRandom } from '../test/support/random.ts';
 import { describeKinds, drawFaults, FAULT_NAMES, type Fault, KIND_NAMES } from './chaos/faults.ts';
 import { isInside, runInside, whyNoHosts } from './chaos/hosts.ts';
-import { startNetwork } from './chaos/network.ts';
+import { type Member, startNetwork } from './chaos/network.ts';
 import { additional, complaints, since } from './chaos/state.ts';
-import { type Bounds, ONE_FAULT, rowsOf, TWO_FAULTS } from './chaos/verdict.ts';
+import { type Bounds, ONE_FAULT, rollingRows, rowsOf, TWO_FAULTS } from './chaos/verdict.ts';
 import { Visitors } from './chaos/visitors.ts';
 import { number, print } from './report.ts';
 
@@ -37,9 +37,12 @@ inside of its namespaces.
 Options:
   --only LIST    Faults, such as stopped,killed:shield. By default all.
   --two          Two at a time, the second a second after the first.
+  --rolling      No fault: every node is stopped (SIGTERM) and started again, one
+                 after the other, and then replaced by a new process (SIGUSR2).
+                 No request may fail.
   --fault N      Seconds that a fault lasts. By default 4.
   --seconds N    Begin no fault after so many seconds. By default 600.
-  --rate N       Requests a second. By default 100.
+  --rate N       Requests a second. By default 100, with --rolling 500.
   --purges N     Changes of content a second. By default 2.
   --seed N       Of what is random. By default another one each time.
   --log LEVEL    Log of the nodes. By default fatal.
@@ -53,20 +56,22 @@ const settings = readArguments(
     only: '',
     fault: '4',
     seconds: '600',
-    rate: '100',
+    rate: '',
     purges: '2',
     seed: String(1 + Math.floor(Math.random() * 1e6)),
     log: 'fatal',
   },
-  { flags: ['two'] },
+  { flags: ['two', 'rolling'] },
 );
 const only = settings.names('only', 'fault', [...FAULT_NAMES, ...KIND_NAMES]);
 const faultMs = settings.positive('fault', 600) * 1_000;
 const endsAt = performance.now() + settings.positive('seconds', 36_000) * 1_000;
-const requestsPerSecond = settings.positive('rate', 10_000);
 const purgesPerSecond = settings.positive('purges', 1_000);
 const seed = settings.positive('seed');
 const areTwo = settings.flags.has('two');
+const isRolling = settings.flags.has('rolling');
+const requestsPerSecond =
+  settings.optional('rate') === undefined ? (isRolling ? 500 : 100) : settings.positive('rate', 10_000);
 if (!isInside) {
   const missing = whyNoHosts();
   if (missing !== undefined) settings.refuse(missing);
@@ -96,7 +101,19 @@ const startedAt = performance.now();
 const total = { hedges: 0, upstream: 0 };
 await measure('Nothing fails', [], ONE_FAULT);
 const faults = drawFaults(only, network, random);
-if (areTwo) {
+if (isRolling) {
+  await roll('Every node stopped, and started again', async (node) => {
+    visitors.lost(node.name);
+    await node.stop();
+    await node.start();
+    visitors.back(node.name);
+  });
+  await roll('Every node replaced by a new process', async (node) => {
+    visitors.lost(node.name);
+    await node.replace();
+    visitors.back(node.name);
+  });
+} else if (areTwo) {
   for (const first of faults) {
     const others = faults.filter(({ victim }) => victim !== first.victim);
     const second = others[Math.floor(random() * others.length)];
@@ -151,6 +168,19 @@ async function measure(title: string, hit: readonly Fault[], bounds: Bounds): Pr
     ),
   );
   for (const one of left) console.log(`  not as before: ${one}`);
+}
+
+/** Does this to all nodes, one after the other. */
+async function roll(title: string, restart: (node: Member) => Promise<void>): Promise<void> {
+  const began = performance.now();
+  const { repeated } = visitors;
+  for (const node of members.filter(({ role }) => role !== 'origin')) {
+    await restart(node);
+    const { left } = await recovery(performance.now());
+    for (const one of left) console.log(`  not as before, after ${node.name}: ${one}`);
+  }
+  await sleep(QUIET_MS);
+  print(title, rollingRows(visitors.between(began, performance.now()), visitors.repeated - repeated));
 }
 
 /** A server of the origin makes no promise about purges. */

@@ -5,8 +5,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { makeToken, type NodeProcess, startNode, temporaryFolder, watch } from '../../test/support/node-processes.ts';
 import { makeTrust } from '../../test/support/trust.ts';
 import { CHECK_PATH, ITEMS, type Mode } from './content.ts';
@@ -58,6 +59,8 @@ export interface Member {
   stop(): Promise<void>;
   /** Resolves when it answers. */
   start(): Promise<void>;
+  /** Has the installed version take the place of a node (SIGUSR2); resolves when the process before has ended. */
+  replace(): Promise<void>;
   /** Sets its wall clock; a server of the origin has none of its own. */
   moveClock(aheadMs: number): void;
   /** Lets a process that answers garbage have its addresses, until it is ended. */
@@ -171,6 +174,10 @@ async function startMember(options: MemberOptions): Promise<Member> {
     async start() {
       running = await launch();
     },
+    async replace() {
+      await running.replace();
+      running = successor(name, home);
+    },
     moveClock: (aheadMs) => writeFileSync(clock, String(aheadMs)),
     async replaceByGarbage() {
       await running.kill();
@@ -203,12 +210,62 @@ async function startOrigin(name: string, host: Host, versions: string): Promise<
     signal: (signal) => void child.kill(signal),
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
+    replace: () => Promise.reject(new Error(`${name} is no node`)),
     async become(mode) {
       const changed = once(child, 'message');
       child.send(mode);
       await changed;
     },
   };
+}
+
+/** Processes that have taken the place of others: the command ends them by itself. */
+const successors = new Set<number>();
+
+process.prependListener('exit', () => {
+  for (const pid of successors) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
+});
+
+/** @returns The process that has taken the place of a node. */
+function successor(name: string, home: string): Running {
+  const pid = pidOf(name, home);
+  successors.add(pid);
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    process.kill(pid, signal);
+    while (isRunning(pid)) await sleep(POLL_MS);
+  };
+  return {
+    pid,
+    signal: (signal) => void process.kill(pid, signal),
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+    replace: () => end('SIGUSR2'),
+  };
+}
+
+const POLL_MS = 20;
+
+/** @returns The process of a node by its command line, which names the node and a file of this network. */
+function pidOf(name: string, home: string): number {
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
+    const args = commandLine(Number(entry));
+    if (args[args.indexOf('--node') + 1] === name && args.some((arg) => arg.startsWith(home))) return Number(entry);
+  }
+  throw new Error(`nothing has taken the place of ${name}`);
+}
+
+function isRunning(pid: number): boolean {
+  return commandLine(pid).length > 0;
+}
+
+/** Returns the arguments of a process; none if it has ended. */
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  } catch {
+    return [];
+  }
 }
 
 /** A program of this folder at a host, with a channel to it. */

@@ -76,6 +76,23 @@ export function rowsOf(result: FaultResult, bounds: Bounds): Row[] {
   ];
 }
 
+/** Requests while nodes are started again, one after the other: each has a right response, from this edge or another. */
+export function rollingRows(visits: readonly Visit[], repeated: number): Row[] {
+  const failed = visits.filter(({ error, isFinal }) => error !== undefined && isFinal);
+  const waits = visits.map((visit) => visit.ended - visit.began).sort((a, b) => a - b);
+  return [
+    { what: 'requests', value: number(visits.length) },
+    { what: '  made again at another edge, as the first one refused them', value: number(repeated) },
+    exactly('failed', failed.length, 0),
+    ...causesOf(failed),
+    exactly('wrong bodies', visits.filter(({ isWrong }) => isWrong).length, 0),
+    exactly('stale beyond what is allowed', visits.filter(({ isStale }) => isStale).length, 0),
+    { what: 'wait, p50, ms', value: milliseconds(quantile(waits, 0.5)) },
+    { what: 'wait, p99, ms', value: milliseconds(quantile(waits, 0.99)) },
+    { what: 'longest wait, ms', value: milliseconds(quantile(waits, 1)) },
+  ];
+}
+
 function atMost(what: string, value: number, most: number | undefined): Row {
   const row = { what, value: milliseconds(value) };
   return most === undefined ? row : { ...row, promise: { text: `≤ ${number(most)}`, kept: value <= most } };

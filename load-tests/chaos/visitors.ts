@@ -23,6 +23,8 @@ export interface Visit {
   readonly error: string | undefined;
   readonly isWrong: boolean;
   readonly isStale: boolean;
+  /** False if the visitor asks another edge after this, as it had no response. */
+  readonly isFinal: boolean;
 }
 
 export interface VisitorsOptions {
@@ -124,14 +126,14 @@ export class Visitors {
   async #visit(): Promise<void> {
     const wanted = this.#draw();
     const edge = this.#edges[Math.floor(this.#options.random() * this.#edges.length)] as Member;
-    if (await this.#ask(edge, wanted)) return;
+    if (await this.#ask(edge, wanted, false)) return;
     const other = this.#edges.find(({ region, name }) => region === edge.region && name !== edge.name) as Member;
     this.repeated++;
-    await this.#ask(other, wanted);
+    await this.#ask(other, wanted, true);
   }
 
   /** @returns Whether the edge has answered, rightly or not. */
-  async #ask(edge: Member, { kind, path, item }: Wanted): Promise<boolean> {
+  async #ask(edge: Member, { kind, path, item }: Wanted, isLast: boolean): Promise<boolean> {
     const askedAt = Date.now();
     const expected = item === undefined ? undefined : this.#promises.expectations(edge.name, item, askedAt);
     const began = performance.now();
@@ -139,7 +141,16 @@ export class Visitors {
     const ended = performance.now();
     const isWrong = error === undefined && version === undefined;
     const isStale = version !== undefined && this.#isStale({ kind, version, askedAt, expected });
-    this.#visits.push({ edge: edge.name, began, ended, path, error, isWrong, isStale });
+    this.#visits.push({
+      edge: edge.name,
+      began,
+      ended,
+      path,
+      error,
+      isWrong,
+      isStale,
+      isFinal: isLast || !isUnanswered,
+    });
     if ((isWrong || isStale) && this.#shown++ < MAX_SHOWN) {
       console.log(`  ${isWrong ? 'wrong' : 'stale'}: ${edge.name} ${path} ${version ?? ''} ${cacheStatus}`);
     }

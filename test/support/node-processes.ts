@@ -30,6 +30,8 @@ export interface NodeProcess {
   kill(): Promise<void>;
   /** Lets it end by itself (SIGTERM). Resolves when it is gone. */
   stop(): Promise<void>;
+  /** Has the installed version take its place (SIGUSR2), in a process that is not watched. Resolves when it is gone. */
+  replace(): Promise<void>;
   /** Stops it, or lets it go on (SIGSTOP, SIGCONT). */
   signal(signal: NodeJS.Signals): void;
 }
@@ -71,6 +73,11 @@ export async function startNode(
     async stop() {
       running.delete(entry);
       child.signal('SIGTERM');
+      await child.ended;
+    },
+    async replace() {
+      running.delete(entry);
+      child.signal('SIGUSR2');
       await child.ended;
     },
   };
