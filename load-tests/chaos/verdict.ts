@@ -76,7 +76,7 @@ export function rowsOf(result: FaultResult, bounds: Bounds): Row[] {
   ];
 }
 
-/** Requests while nodes are started again, one after the other: each has a right response, from this edge or another. */
+/** Requests while nodes are started again, one after the other: each has a response, of this edge or of another. */
 export function rollingRows(visits: readonly Visit[], repeated: number): Row[] {
   const failed = visits.filter(({ error, isFinal }) => error !== undefined && isFinal);
   const waits = visits.map((visit) => visit.ended - visit.began).sort((a, b) => a - b);
