@@ -6,6 +6,11 @@
  * again, once, if it may be (RFC 9110, section 9.2.2): the server closed the
  * connection while the request was on its way. It gets a connection of its own
  * then, as the other kept ones may have gone the same way.
+ *
+ * A request whose client has gone is still worked on: few servers notice. Where the
+ * number of requests that a server takes is measured, such a request counts until its
+ * response begins, so that a server that is too slow for its visitors does not get ever
+ * more of them.
  * @module
  */
 import type { Duplex } from 'node:stream';
@@ -138,8 +143,18 @@ export class UpstreamClient implements UpstreamRoute {
   }
 }
 
+type Shares = Pick<ConnectionShares, 'countsAbandoned' | 'done' | 'noteHeldBack' | 'responded'>;
+
+/** Longest time for which a request counts whose client has gone. */
+const ABANDONED_MS = 10_000;
+
 /** Shares of what counts for no visitor. */
-const UNSHARED = { done: () => undefined, noteHeldBack: () => undefined, responded: () => undefined };
+const UNSHARED: Shares = {
+  countsAbandoned: false,
+  done: () => undefined,
+  noteHeldBack: () => undefined,
+  responded: () => undefined,
+};
 
 /** Statuses by which a server says that it cannot answer now. */
 const FAILED: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
@@ -180,13 +195,14 @@ const turn = new Turn();
 /** One request and its response: a client on one side, our sink on the other. */
 class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   readonly #way: UpstreamRoute;
-  readonly #shares: Pick<ConnectionShares, 'done' | 'noteHeldBack' | 'responded'>;
+  readonly #shares: Shares;
   readonly #request: UpstreamRequest;
   readonly #sink: ResponseSink;
   #body: BodySink;
   /** Flow control of the connection. */
   #flow: Flow | undefined;
-  #state: 'waiting' | 'answered' | 'done' = 'waiting';
+  #state: 'waiting' | 'answered' | 'abandoned' | 'done' = 'waiting';
+  #abandonment: NodeJS.Timeout | undefined;
   #repeated = false;
   #isHeldBack = false;
   #priority: Priority | undefined;
@@ -197,12 +213,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   /** Bytes of the body that were passed on. */
   bytes = 0;
 
-  constructor(
-    way: UpstreamRoute,
-    request: UpstreamRequest,
-    sink: ResponseSink,
-    shares: Pick<ConnectionShares, 'done' | 'noteHeldBack' | 'responded'> = way.shares,
-  ) {
+  constructor(way: UpstreamRoute, request: UpstreamRequest, sink: ResponseSink, shares: Shares = way.shares) {
     this.#way = way;
     this.#shares = shares;
     this.#request = request;
@@ -264,7 +275,27 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   }
 
   abort(): void {
-    if (this.#state === 'done') return;
+    if (this.#state === 'done' || this.#state === 'abandoned') return;
+    if (this.#state === 'waiting' && this.#countsOn()) {
+      this.#state = 'abandoned';
+      this.#flow?.resume();
+      this.#abandonment = setTimeout(() => this.#endAbandoned(false), ABANDONED_MS).unref();
+      return;
+    }
+    const flow = this.#flow;
+    this.#finish();
+    flow?.abort();
+  }
+
+  /** Returns whether the server works on it, for all that is known. */
+  #countsOn(): boolean {
+    const { body, upgrade } = this.#request;
+    return this.#shares.countsAbandoned && this.standing === 'connected' && body === undefined && upgrade === undefined;
+  }
+
+  #endAbandoned(isGood: boolean): void {
+    clearTimeout(this.#abandonment);
+    this.#shares.responded(this, isGood);
     const flow = this.#flow;
     this.#finish();
     flow?.abort();
@@ -293,6 +324,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   }
 
   onHead(head: ResponseHead): void {
+    if (this.#state === 'abandoned') this.#endAbandoned(!FAILED.has(head.status));
     if (this.#state !== 'waiting') return;
     const { status, statusText } = head;
     this.#shares.responded(this, !FAILED.has(status));
@@ -325,6 +357,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   }
 
   onError(error: UpstreamError): void {
+    if (this.#state === 'abandoned') this.#endAbandoned(false);
     if (this.#state === 'done') return;
     if (this.#mayRepeat(error)) {
       this.#repeated = true;

@@ -24,11 +24,15 @@ const MIN_LIMIT = 8;
 const WINDOW_MS = 250;
 const WINDOW_RESPONSES = 150;
 
-/** Longest time, after which fewer responses do; still fewer say nothing. */
+/** Longest time, after which fewer responses do; still fewer say nothing. A high limit is lowered in a hurry. */
 const MAX_WINDOW_MS = 5_000;
+const MAX_HURRIED_WINDOW_MS = 2_000;
 const MIN_RESPONSES = 20;
 
-/** Factors by which the limit is lowered and raised; it is halved as long as that gains a fifth of the responses. */
+/**
+ * Factors by which the limit is lowered and raised; it is halved where requests take very much longer than usual, and
+ * as long as that gains a fifth of the responses.
+ */
 const LOWER = 0.7;
 const HALVE = 0.5;
 const GAINS = 1.2;
@@ -126,7 +130,7 @@ export class ConcurrencyLimit {
    * @param ms - Time to its head.
    * @param isGood - Whether it is one that the server has succeeded at.
    * @param inFlight - Requests in flight, this one among them.
-   * @param waits - Whether requests wait because of the limit.
+   * @param waits - Whether requests wait for a connection.
    */
   responded(ms: number, isGood: boolean, inFlight: number, waits: boolean, now: MonotonicMs): void {
     const window = this.#window;
@@ -144,9 +148,14 @@ export class ConcurrencyLimit {
     if (waits) window.waiting++;
     const elapsedMs = msBetween(window.since, now);
     if (elapsedMs < WINDOW_MS) return;
-    if (window.responses < WINDOW_RESPONSES && elapsedMs < MAX_WINDOW_MS) return;
+    if (window.responses < WINDOW_RESPONSES && elapsedMs < this.#maxWindowMs(window)) return;
     this.#judge(window, elapsedMs, now);
     window.begin(now);
+  }
+
+  #maxWindowMs({ responses }: Window): number {
+    const isHurried = this.#phase === 'open' || this.#phase === 'lowering';
+    return isHurried && responses >= MIN_RESPONSES ? MAX_HURRIED_WINDOW_MS : MAX_WINDOW_MS;
   }
 
   #judge(window: Window, elapsedMs: number, now: MonotonicMs): void {
@@ -161,7 +170,8 @@ export class ConcurrencyLimit {
       case 'open':
         if (now >= this.#noTrialUntil && this.#seemsOverloaded(window, isWaitedFor)) {
           this.#bestRate = rate;
-          this.#lower(rate, Math.min(this.#value, window.inFlight / window.responses), LOWER);
+          const factor = isWaitedFor && this.#isSlow(window, VERY_SLOW) ? HALVE : LOWER;
+          this.#lower(rate, Math.min(this.#value, window.inFlight / window.responses), factor);
         } else this.#learn(window, isWaitedFor);
         break;
       case 'lowering':
@@ -195,9 +205,13 @@ export class ConcurrencyLimit {
   #seemsOverloaded(window: Window, isWaitedFor: boolean): boolean {
     if (window.inFlight / window.responses < MIN_LIMIT) return false;
     if (isFailing(window)) return true;
-    const usualMs = this.#usualMs;
-    if (usualMs === undefined) return isWaitedFor;
-    return window.totalMs / window.good > usualMs * (isWaitedFor ? SLOW : VERY_SLOW);
+    if (this.#usualMs === undefined) return isWaitedFor;
+    return this.#isSlow(window, isWaitedFor ? SLOW : VERY_SLOW);
+  }
+
+  /** Returns whether responses take so many times as long as usual. */
+  #isSlow(window: Window, times: number): boolean {
+    return this.#usualMs !== undefined && window.totalMs / window.good > this.#usualMs * times;
   }
 
   /** Learns how long responses take; what takes longer is learned slowly. */

@@ -95,7 +95,7 @@ const MEASURED_MS = 1_000;
 export const STALE_MS = 5_000;
 
 /** Interval of checks for slow readers and expired waits while requests wait. */
-const LOOK_MS = 100;
+const LOOK_MS = 20;
 
 /** Part of the longest wait that is left while more requests come than the server can take. */
 const OVERLOADED_WAIT = 1 / 5;
@@ -104,7 +104,7 @@ const OVERLOADED_WAIT = 1 / 5;
 const LEFT_BY_BACKGROUND = 1 / 8;
 
 /** Requests that are ended in one turn of the event loop: each costs an answer, or the closing of a connection. */
-const ENDED_A_TURN = 16;
+const ENDED_A_TURN = 4;
 
 /** No connection was free. */
 const BUSY: Fault = { source: 'here', sent: 'no' };
@@ -151,6 +151,11 @@ export class ConnectionShares implements UpstreamLoad {
   /** Requests under way, those that wait included. */
   get inFlight(): number {
     return this.#connections.taken + this.#queue.size;
+  }
+
+  /** True if a request counts until its response, though its client has gone. */
+  get countsAbandoned(): boolean {
+    return this.#options.limit !== undefined;
   }
 
   /** Requests that wait. */
@@ -203,9 +208,7 @@ export class ConnectionShares implements UpstreamLoad {
     const { limit } = this.#options;
     if (limit === undefined || one.standing !== 'connected') return;
     const now = this.#now();
-    const { taken } = this.#connections;
-    const isWaitedFor = this.#queue.size > 0 && taken >= limit.value;
-    limit.responded(msBetween(one.connectedAt, now), isGood, taken, isWaitedFor, now);
+    limit.responded(msBetween(one.connectedAt, now), isGood, this.#connections.taken, this.#queue.size > 0, now);
   }
 
   /** Its connection is free, or it waits no more. */
@@ -315,8 +318,8 @@ export class ConnectionShares implements UpstreamLoad {
     for (;;) {
       const next = this.#queue.take(this.#mayTake);
       if (next === undefined) {
-        // Those that wait have their share already, or are background work.
-        if (this.#queue.size > 0 && this.#connections.taken < this.capacity) this.#busySince = this.#now();
+        // Those that wait have their share already; of many visitors that want everything some is always free.
+        if (this.#queue.size > 0 && this.#isFreeForAll) this.#busySince = this.#now();
         return;
       }
       this.#endWait(next);

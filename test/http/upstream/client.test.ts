@@ -7,6 +7,7 @@ import { test } from 'tap';
 import type { HttpError } from '../../../http/errors.ts';
 import type { Flow, UpstreamRequest } from '../../../http/message.ts';
 import { UpstreamClient, type UpstreamOptions } from '../../../http/upstream/client.ts';
+import { ConcurrencyLimit } from '../../../http/upstream/concurrency-limit.ts';
 import { requestHead } from '../../../http/upstream/request.ts';
 import { startTcp, type TcpServer } from '../../support/origin.ts';
 
@@ -101,6 +102,44 @@ for (const [rule, answer] of Object.entries({
         for (let i = 0; i < 3; i++) t.equal(await send(client, `/${i}`).done, 'ok');
         t.equal(server.connections, 3);
       },
+    );
+  });
+}
+
+for (const { rule, method, hasLimit, body, counts } of [
+  { rule: 'counts until its response begins', method: 'GET', hasLimit: true, body: false, counts: true },
+  { rule: 'that has no body counts, whatever its method', method: 'POST', hasLimit: true, body: false, counts: true },
+  {
+    rule: 'with a body, which may be incomplete, does not count',
+    method: 'POST',
+    hasLimit: true,
+    body: true,
+    counts: false,
+  },
+  {
+    rule: 'does not count where there is no limit to learn',
+    method: 'GET',
+    hasLimit: false,
+    body: false,
+    counts: false,
+  },
+]) {
+  test(`a request whose client has gone ${rule}`, async (t) => {
+    const arrived = Promise.withResolvers<Socket>();
+    await using(
+      (socket) => arrived.resolve(socket),
+      async (client) => {
+        const given = body ? { method, body: Readable.from(['ab']) } : { method };
+        const { flow } = send(client, '/', given);
+        const socket = await arrived.promise;
+        const closed = once(socket, 'close');
+        flow.abort();
+        t.equal(client.inFlight, counts ? 1 : 0);
+        if (counts) socket.write(OK);
+        await closed;
+        t.equal(client.inFlight, 0);
+      },
+      hasLimit ? { limit: new ConcurrencyLimit(10) } : {},
     );
   });
 }
