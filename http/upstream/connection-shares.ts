@@ -103,6 +103,9 @@ const OVERLOADED_WAIT = 1 / 5;
 /** Part of the connections, and of the places to wait, that background work leaves to others. */
 const LEFT_BY_BACKGROUND = 1 / 8;
 
+/** Part of the connections that readers may hold back while requests are said to wait for the server. */
+const HELD_BY_READERS = 1 / 4;
+
 /** Requests that are ended in one turn of the event loop: each costs an answer, or the closing of a connection. */
 const ENDED_A_TURN = 4;
 
@@ -122,7 +125,7 @@ export class ConnectionShares implements UpstreamLoad {
   #waitingBytes = 0;
   /** Since when no connection has been free for those that wait. */
   #busySince = LONG_AGO;
-  /** Requests that have got a connection after a wait: in this period, and in the one before. */
+  /** Requests that have got a connection after a wait, as others ended: in this period, and in the one before. */
   #periodSince = LONG_AGO;
   #started = 0;
   #startedBefore = 0;
@@ -196,6 +199,11 @@ export class ConnectionShares implements UpstreamLoad {
     else this.#refuse(one, 'share');
   }
 
+  /** True if requests wait, and not for connections that readers hold, which say nothing of the server. */
+  get #waitsForServer(): boolean {
+    return this.#queue.size > 0 && this.#slow.size <= this.#connections.taken * HELD_BY_READERS;
+  }
+
   #start(one: Sharer): void {
     this.#connections.take(one.visitor);
     one.standing = 'connected';
@@ -208,7 +216,7 @@ export class ConnectionShares implements UpstreamLoad {
     const { limit } = this.#options;
     if (limit === undefined || one.standing !== 'connected') return;
     const now = this.#now();
-    limit.responded(msBetween(one.connectedAt, now), isGood, this.#connections.taken, this.#queue.size > 0, now);
+    limit.responded(msBetween(one.connectedAt, now), isGood, this.#connections.taken, this.#waitsForServer, now);
   }
 
   /** Its connection is free, or it waits no more. */
@@ -290,6 +298,7 @@ export class ConnectionShares implements UpstreamLoad {
       this.#startedBefore = this.#started;
       this.#started = 0;
     }
+    if (!this.#waitsForServer) this.#busySince = now;
     const isMoving = Math.max(this.#started, this.#startedBefore) >= this.capacity / 4;
     return isMoving && msBetween(this.#busySince, now) > maxWaitMs ? shortMs : maxWaitMs;
   }
@@ -338,7 +347,9 @@ export class ConnectionShares implements UpstreamLoad {
       const victim = next && this.#slowest(now, next.visitor);
       if (victim === undefined || !this.#mayEnd()) return;
       victim.giveUp(new UpstreamError('slow_reader', SLOW, 'others wait for the connection'));
+      const started = this.#started;
       this.#startWaiting();
+      this.#started = started; // that is no sign that the server answers
     }
   }
 
