@@ -18,6 +18,7 @@ import type { EpochMs } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { CONTROL_LIFETIME } from '../telemetry/control-listener.ts';
 import { openNodeTrust } from '../telemetry/node-certificates.ts';
+import { Repeated } from '../telemetry/repeated.ts';
 import { nodeControl } from '../tier/control.ts';
 import { countMatches } from '../tier/dry-run.ts';
 import { reportHealth } from '../tier/health-report.ts';
@@ -35,6 +36,7 @@ import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers } from './peers.ts';
 import { VisitorPipeline } from './pipeline.ts';
 import { PreparedResponses } from './prepared-responses.ts';
+import { type OnLimited, RateLimits } from './rate-limits.ts';
 import { EdgeRouting } from './routing.ts';
 import { isProxy, senderOf } from './senders.ts';
 import { type EdgeContext, readUpgrade } from './visitor.ts';
@@ -263,6 +265,11 @@ async function startParts(
       }),
   );
   const requests = new AddressCounts();
+  const rateLimits = await components.start(
+    'rate-limits',
+    () => new RateLimits(region.sites, reportLimited(core), worker === undefined ? undefined : name),
+    { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
+  );
   const prepared = await components.start('prepared', () => new PreparedResponses(name, region.limits), {
     update: (part, { limits }) => part.update(limits),
     close: (part) => part.close(),
@@ -277,6 +284,7 @@ async function startParts(
         peers,
         geo,
         requests,
+        rateLimits,
         spool,
         prepared,
         hot: new HotKeys({ after: of.limits.hot_after, windowMs: HOT_WINDOW_MS, maxKeys: MAX_COUNTED_KEYS }),
@@ -309,6 +317,17 @@ async function startParts(
           { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
         );
   return { config, core, disk, peers, geo, prepared, visits, front, onRequest, tls, connections: new AddressCounts() };
+}
+
+/** Returns what counts requests beyond a rate limit, and logs them, once a second at most. */
+function reportLimited({ log, metrics }: NodeCore): OnLimited {
+  const repeated = new Repeated();
+  return (site, { name: limit, action }) => {
+    metrics.rateLimited(site, limit, action);
+    repeated.note(`${site} ${limit}`, (count) => {
+      log.warn({ site, limit, action, count }, `requests beyond the rate limit ${limit} of site ${site}`);
+    });
+  };
 }
 
 function memoryOf({ edges, memory }: RegionConfig, edge: EdgeConfig): number {

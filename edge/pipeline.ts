@@ -9,7 +9,7 @@ import { withoutReplaced } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import { PERSONAL_REFUSALS } from '../cache/policy/refusals.ts';
-import { rulePath } from '../config/rule-path.ts';
+import { NO_PATH, rulePath } from '../config/rule-path.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { requestBody } from '../http/body/arriving-body.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
@@ -26,9 +26,10 @@ import { cacheReply, deliverReply, logReply, type Phases, type RequestContext, r
 import { finishedHead } from './finish.ts';
 import { PreparedAnswer } from './prepared-answer.ts';
 import { readPurge } from './purge-method.ts';
+import { type Refusal, refusalFields, type SiteLimits } from './rate-limits.ts';
 import { redirectFor } from './redirect.ts';
 import type { EdgeRouting } from './routing.ts';
-import { parsedAs, type SectionProfile } from './section-profile.ts';
+import { keyedTarget, parsedAs, type SectionProfile } from './section-profile.ts';
 import { senderOf } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
 import {
@@ -150,6 +151,11 @@ function receive(context: VisitorRequest): 'deliver' | 'admit' | 'purge' | 'done
   const sink = exchange.prepared;
   if (sink === undefined) return read(context, null);
   const profile = rememberedProfile(edge, exchange.peer, sink.section);
+  const limits = profile?.rateLimits;
+  if (limits !== undefined) {
+    const refusal = refusalOf(context, profile as SectionProfile, limits);
+    if (refusal !== undefined) return sink.claim() ? refuse(context, refusal) : 'done';
+  }
   if (profile === null || !prepared.find(edge, exchange, sink, profile)) {
     return sink.claim() ? read(context, profile) : 'done';
   }
@@ -162,8 +168,27 @@ function receive(context: VisitorRequest): 'deliver' | 'admit' | 'purge' | 'done
   return 'deliver';
 }
 
+/** Counts a request with a known section for the limits of its site. */
+function refusalOf(
+  { edge, exchange }: VisitorRequest,
+  profile: SectionProfile,
+  limits: SiteLimits,
+): Refusal | undefined {
+  const target = limits.usesPath ? keyedTarget(profile, exchange.target)?.target : undefined;
+  // A target that is not valid is refused by name, and counts as any.
+  const path = target === undefined ? NO_PATH : rulePath(target.path);
+  return limits.refusal(exchange, rememberedVisitor(edge, exchange), path);
+}
+
+/** Makes the answer to a request that is beyond a rate limit. */
+function refuse(context: VisitorRequest, refusal: Refusal): 'deliver' {
+  const error = new HttpError('rate_limited', refusal.limit.name);
+  context.reply = context.core.errorReply(context, error, refusalFields(refusal));
+  return 'deliver';
+}
+
 /** Reads the head, strictly, cleans it of what no visitor may say, and finds the site and the key. */
-function read(context: VisitorRequest, profile: SectionProfile | null): 'admit' | 'purge' {
+function read(context: VisitorRequest, profile: SectionProfile | null): 'admit' | 'purge' | 'deliver' {
   const { core, edge, exchange } = context;
   const { method, target, remoteAddress = UNKNOWN_ADDRESS } = exchange;
   context.trace = core.tracer.begin(context);
@@ -175,7 +200,12 @@ function read(context: VisitorRequest, profile: SectionProfile | null): 'admit' 
   const known = profile === null ? undefined : parsedAs(profile, method, target, remoteAddress);
   if (known === undefined) checkHead(exchange, core.limits.max_headers);
   context.parsed = known ?? readHead(edge, exchange);
-  context.site = context.parsed.served.site;
+  const { site } = context.parsed.served;
+  context.site = site;
+  // One with a profile has been counted.
+  const limits = profile === null ? edge.rateLimits.of(site) : undefined;
+  const refusal = limits?.refusal(exchange, visitor, rulePath(context.parsed.target.path));
+  if (refusal !== undefined) return refuse(context, refusal);
   return method === 'PURGE' ? 'purge' : 'admit';
 }
 

@@ -17,6 +17,7 @@ import type { SectionMemo } from '../http/message.ts';
 import { parseOriginForm, type Target } from '../http/request-target.ts';
 import type { AnswerCounter } from '../telemetry/metrics.ts';
 import type { ServedSite } from '../tier/node-core.ts';
+import type { SiteLimits } from './rate-limits.ts';
 import { redirectFor } from './redirect.ts';
 import { isProxy } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
@@ -46,6 +47,8 @@ export interface SectionProfile {
   readonly authority: string;
   /** Bytes of a target. */
   readonly maxTarget: number;
+  /** Absent where the site has none. */
+  readonly rateLimits: SiteLimits | undefined;
   readonly hits: AnswerCounter;
   readonly hotCopies: AnswerCounter;
 }
@@ -82,6 +85,7 @@ export function profileSection(edge: EdgeContext, head: VisitorHead): SectionPro
     host: keyed.host,
     authority: keyed.authority,
     maxTarget: edge.core.limits.max_target,
+    rateLimits: edge.rateLimits.of(site),
     hits: metrics.answers('public', site.name, 'hit'),
     hotCopies: metrics.answers('public', site.name, 'hot-copy'),
   };

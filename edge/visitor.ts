@@ -10,6 +10,7 @@ import { cacheKey, hasTooManyParameters, type KeyedRequest, siteAuthority } from
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import { carriesAllowed } from '../cache/passing.ts';
 import { allowedFields } from '../config/allowed-fields.ts';
+import { rulePath } from '../config/rule-path.ts';
 import type { RegionConfig, SiteConfig } from '../config/schema.ts';
 import type { GeoLocation } from '../geo/location.ts';
 import { endWhenStalled } from '../http/body/body-pace.ts';
@@ -34,6 +35,7 @@ import { cleanedHeaders } from './finish.ts';
 import type { HotKeys } from './hot.ts';
 import type { OriginAccess, Peers } from './peers.ts';
 import type { PreparedResponses } from './prepared-responses.ts';
+import type { RateLimits } from './rate-limits.ts';
 import { EdgeRouting, type RoutingOptions } from './routing.ts';
 import { senderOf } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
@@ -50,6 +52,7 @@ export interface EdgeContext {
   readonly spool: Spool;
   /** Requests under way that are not answered at once, by their visitors' blocks of addresses. */
   readonly requests: AddressCounts;
+  readonly rateLimits: RateLimits;
   /** Source of visitors' locations. */
   readonly geo: EdgeGeo;
   readonly prepared: PreparedResponses;
@@ -78,6 +81,8 @@ export function readUpgrade(edge: EdgeContext, request: ServerRequest, trace: Re
   const parsed = readHead(edge, request);
   const { served, target, headers } = parsed;
   const { site } = served;
+  const refusal = edge.rateLimits.of(site)?.refusal(request, visitorBlock(edge, request), rulePath(target.path));
+  if (refusal !== undefined) throw new HttpError('rate_limited', refusal.limit.name);
   if (!isAdmitted(parsed)) throw new HttpError(siteGeo(site).refusalCode);
   const id = crypto.randomUUID();
   const { fetch } = routing(edge, { id, trace }, parsed, { key: '', asksOwner: false });

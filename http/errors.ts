@@ -108,6 +108,11 @@ export const HTTP_ERRORS = {
     message: 'Too many requests from your address are being answered. Try again.',
     retryAfterSeconds: 1,
   },
+  rate_limited: {
+    status: 429,
+    source: 'requester',
+    message: 'You have sent more requests than this website allows in this time. Try again later.',
+  },
   header_too_large: { status: 431, source: 'requester', message: 'The header section of the request is too large.' },
   internal: { status: 500, source: 'here', message: 'Something went wrong in this server.' },
   method_not_implemented: {

@@ -215,6 +215,17 @@ export const METRICS = {
     watch:
       '`too_many_connections` or `http2_*` rise: one visitor, or an attack. `tls_*`: a certificate is missing or wrong.',
   },
+  seawall_rate_limited_requests_total: {
+    type: 'counter',
+    roles: ['edge'],
+    labels: {
+      site: SITE,
+      limit: 'name of the limit in `rate_limits`',
+      action: '`refuse`: answered with 429; `log`: only counted',
+    },
+    help: 'Requests beyond a [rate limit](limits.md#rate-limits) of the site.',
+    watch: 'It rises without an attack: the limit is too low for how visitors use the site.',
+  },
   seawall_node_refusals_total: {
     type: 'counter',
     roles: ['edge', 'shield', 'control', 'dns'],

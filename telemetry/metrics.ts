@@ -66,6 +66,7 @@ export class NodeMetrics implements EngineEvents {
   readonly #connectionsRefused: Counter<'reason'> | undefined;
   /** Counter of edges: they work on jobs. */
   readonly #jobUrls: Counter<'outcome'> | undefined;
+  readonly #rateLimited: Counter<'site' | 'limit' | 'action'> | undefined;
 
   /** @param store - Absent where another thread counts it. */
   constructor(
@@ -93,8 +94,11 @@ export class NodeMetrics implements EngineEvents {
       upstream: chunks.of({ source: 'upstream' }),
     };
     this.#generationsEnded = counter(registry, 'seawall_generations_ended_total');
-    if (role === 'edge') this.#connectionsRefused = counter(registry, 'seawall_connections_refused_total');
-    if (role === 'edge') this.#jobUrls = counter(registry, 'seawall_job_urls_total');
+    if (role === 'edge') {
+      this.#connectionsRefused = counter(registry, 'seawall_connections_refused_total');
+      this.#rateLimited = counter(registry, 'seawall_rate_limited_requests_total');
+      this.#jobUrls = counter(registry, 'seawall_job_urls_total');
+    }
     this.#targetsLeftOut = counter(registry, 'seawall_targets_left_out_total');
     this.#hedges = counter(registry, 'seawall_hedges_total');
     this.#retries = counter(registry, 'seawall_retries_total');
@@ -161,6 +165,10 @@ export class NodeMetrics implements EngineEvents {
       results.set(result, counter);
     }
     return counter;
+  }
+
+  rateLimited(site: string, limit: string, action: 'refuse' | 'log'): void {
+    this.#rateLimited?.inc({ site, limit, action });
   }
 
   connectionRefused(reason: ConnectionRefusal): void {

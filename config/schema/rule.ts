@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { duration } from '../units.ts';
 import { cookiePattern } from './cookie.ts';
 
-const pathPattern = z
+export const pathPattern: z.ZodString = z
   .string()
   .max(1_024)
   .regex(/^\/[\x21-\x7e]*$/)

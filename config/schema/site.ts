@@ -9,6 +9,7 @@ import { cookiePattern, SCRIPT_COOKIES } from './cookie.ts';
 import { fieldName, headerChangesSchema, requestChangesSchema } from './field.ts';
 import { keySchema } from './key.ts';
 import { originSchema } from './origin.ts';
+import { rateLimitSchema } from './rate-limit.ts';
 import { ruleSchema } from './rule.ts';
 import { siteGeoSchema } from './site-geo.ts';
 
@@ -61,6 +62,10 @@ export const siteSchema = z.strictObject({
     .max(1_000)
     .default([])
     .meta({ description: 'Cache rules; the first one whose path and status match is used.' }),
+  rate_limits: z.array(rateLimitSchema).max(20).default([]).meta({
+    description:
+      'Limits of the requests that visitors may send in a time; further ones are answered with 429 (see [limits](limits.md#rate-limits)). A request counts for each limit that it fits.',
+  }),
   ignored_cookies: z
     .array(cookiePattern)
     .max(500)

@@ -1,0 +1,216 @@
+/**
+ * Rate limits of sites, at one edge. Each thread counts for itself and tells the others of the edge what it has
+ * counted, a few times a second: no request waits for that (docs/adr/0030-rate-limits.md).
+ * @module
+ */
+import { BroadcastChannel } from 'node:worker_threads';
+import { compilePattern } from '../config/pattern.ts';
+import { NO_PATH, rulePattern } from '../config/rule-path.ts';
+import type { RateLimitConfig } from '../config/schema/rate-limit.ts';
+import type { SiteConfig } from '../config/schema.ts';
+import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
+import type { MonotonicMs } from '../lib/clock.ts';
+import { monotonicNow } from '../lib/clock.ts';
+import { RateCounts } from '../lib/rate-counts.ts';
+
+/** A request, as far as limits depend on it. */
+export interface LimitedRequest {
+  readonly method: string;
+  readonly headers: RawHeaders;
+}
+
+/** A limit that a request is beyond. */
+export interface Refusal {
+  readonly limit: RateLimitConfig;
+  /** Milliseconds until a request would be within it. */
+  readonly waitMs: number;
+}
+
+/** Receiver of requests that are beyond a limit. */
+export type OnLimited = (site: string, limit: RateLimitConfig) => void;
+
+/** Interval at which the threads of an edge tell each other what they have counted. */
+const TELL_MS = 100;
+
+/** Keys of a limit in one message. */
+const MAX_TOLD = 10_000;
+
+/** Characters of a header value that count. */
+const MAX_VALUE = 256;
+
+interface Told {
+  readonly limit: string;
+  readonly keys: readonly string[];
+  readonly counts: readonly number[];
+}
+
+/** Limits of one site. */
+export interface SiteLimits {
+  /** True if some limit depends on the path. */
+  readonly usesPath: boolean;
+  /**
+   * Counts a request.
+   *
+   * @param visitor - Its block of addresses.
+   * @param path - In the form that rules go by; not used unless `usesPath`.
+   * @returns The limit that it is beyond, if there is one that refuses it.
+   */
+  refusal(request: LimitedRequest, visitor: string, path: string): Refusal | undefined;
+}
+
+export class RateLimits {
+  readonly #onLimited: OnLimited;
+  readonly #now: () => MonotonicMs;
+  readonly #channel: BroadcastChannel | undefined;
+  /** By site, name and config: a reload of others keeps what was counted. */
+  #limits = new Map<string, Limit>();
+  #sites = new Map<string, SiteLimits>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param edge - Name under which threads of one edge tell each other; absent: it has only this one. */
+  constructor(
+    sites: readonly SiteConfig[],
+    onLimited: OnLimited,
+    edge?: string | undefined,
+    now: () => MonotonicMs = monotonicNow,
+  ) {
+    this.#onLimited = onLimited;
+    this.#now = now;
+    if (edge !== undefined) {
+      const channel = new BroadcastChannel(`seawall-rate-limits-${edge}`);
+      channel.onmessage = (message: unknown) => this.#hear((message as { readonly data: readonly Told[] }).data);
+      (channel as unknown as { unref(): void }).unref();
+      this.#channel = channel;
+    }
+    this.update(sites);
+  }
+
+  /** Goes by the new config from now on. */
+  update(sites: readonly SiteConfig[]): void {
+    const limits = new Map<string, Limit>();
+    const bySite = new Map<string, SiteLimits>();
+    for (const { name: site, rate_limits } of sites) {
+      if (rate_limits.length === 0) continue;
+      const own = rate_limits.map((config) => {
+        const id = `${site} ${JSON.stringify(config)}`;
+        const limit = this.#limits.get(id) ?? new Limit(config);
+        limits.set(id, limit);
+        return limit;
+      });
+      bySite.set(site, this.#ofSite(site, own));
+    }
+    this.#limits = limits;
+    this.#sites = bySite;
+  }
+
+  /** Returns the limits of a site; `undefined`: it has none. */
+  of(site: SiteConfig): SiteLimits | undefined {
+    return site.rate_limits.length === 0 ? undefined : this.#sites.get(site.name);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#channel?.close();
+  }
+
+  #ofSite(site: string, limits: readonly Limit[]): SiteLimits {
+    const tells = this.#channel !== undefined;
+    return {
+      usesPath: limits.some(({ config }) => config.path !== undefined),
+      refusal: (request, visitor, path) => {
+        const now = this.#now();
+        let refusal: Refusal | undefined;
+        for (const limit of limits) {
+          if (!limit.isFor(request.method, path)) continue;
+          const waitMs = limit.take(limit.keyOf(request.headers, visitor), now, tells);
+          if (waitMs === 0) continue;
+          this.#onLimited(site, limit.config);
+          if (limit.config.action === 'refuse') refusal ??= { limit: limit.config, waitMs };
+        }
+        if (tells) this.#timer ??= setTimeout(() => this.#tell(), TELL_MS).unref();
+        return refusal;
+      },
+    };
+  }
+
+  #tell(): void {
+    this.#timer = undefined;
+    const told: Told[] = [];
+    for (const [id, limit] of this.#limits) {
+      const counts = limit.counted();
+      if (counts.size > 0) told.push({ limit: id, keys: [...counts.keys()], counts: [...counts.values()] });
+    }
+    if (told.length > 0) this.#channel?.postMessage(told);
+  }
+
+  #hear(told: readonly Told[]): void {
+    const now = this.#now();
+    for (const { limit: id, keys, counts } of told) {
+      const limit = this.#limits.get(id);
+      if (limit === undefined) continue; // of another version of the config
+      for (let i = 0; i < keys.length; i++) limit.counts.add(keys[i] as string, counts[i] as number, now);
+    }
+  }
+}
+
+class Limit {
+  readonly config: RateLimitConfig;
+  readonly counts: RateCounts;
+  readonly #methods: ReadonlySet<string> | undefined;
+  readonly #paths: readonly ((path: string) => boolean)[] | undefined;
+  /** What was counted since the other threads were told. */
+  #untold = new Map<string, number>();
+
+  constructor(config: RateLimitConfig) {
+    const { path, methods, requests, per } = config;
+    this.config = config;
+    this.counts = new RateCounts({ requests, perMs: per });
+    this.#methods = methods && new Set(methods);
+    this.#paths = path === undefined ? undefined : [path].flat().map(rulePattern).map(compilePattern);
+  }
+
+  isFor(method: string, path: string): boolean {
+    if (this.#methods?.has(method) === false) return false;
+    // A path that servers read in different ways may be any.
+    return this.#paths === undefined || path === NO_PATH || this.#paths.some((matches) => matches(path));
+  }
+
+  keyOf(headers: RawHeaders, visitor: string): string {
+    const { by } = this.config;
+    if (by === 'address') return visitor;
+    if (by === 'network') return networkOf(visitor);
+    if (by === 'everyone') return '';
+    const value = fieldValue(headers, by.header.toLowerCase());
+    return value === undefined ? visitor : `=${value.slice(0, MAX_VALUE)}`;
+  }
+
+  take(key: string, now: MonotonicMs, tells: boolean): number {
+    const waitMs = this.counts.take(key, now);
+    if (tells && waitMs === 0 && (this.#untold.size < MAX_TOLD || this.#untold.has(key))) {
+      this.#untold.set(key, (this.#untold.get(key) ?? 0) + 1);
+    }
+    return waitMs;
+  }
+
+  counted(): ReadonlyMap<string, number> {
+    const untold = this.#untold;
+    if (untold.size > 0) this.#untold = new Map();
+    return untold;
+  }
+}
+
+/** Returns the IPv4 /24 or the IPv6 /48 that a block of addresses (an IPv4 address, an IPv6 /64) is in. */
+export function networkOf(block: string): string {
+  if (!block.includes(':')) return `${block.slice(0, block.lastIndexOf('.'))}.0/24`;
+  return `${block.split(':', 3).join(':')}::/48`;
+}
+
+/** Returns the fields of a 429 (draft-ietf-httpapi-ratelimit-headers-11; RFC 9110, section 10.2.3). */
+export function refusalFields({ limit: { name, requests, per }, waitMs }: Refusal): string[] {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
+  return [
+    ...['Retry-After', String(seconds)],
+    ...['RateLimit-Policy', `"${name}";q=${requests};w=${Math.ceil(per / 1_000)}`],
+    ...['RateLimit', `"${name}";r=0;t=${seconds}`],
+  ];
+}
