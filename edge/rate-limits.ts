@@ -1,5 +1,5 @@
 /**
- * Rate limits of sites, at one edge. Each thread counts for itself and tells the others of the edge what it has
+ * Rate limits of sites, at one edge. Each thread counts for itself and isShared the others of the edge what it has
  * counted, a few times a second: no request waits for that (docs/adr/0030-rate-limits.md).
  * @module
  */
@@ -30,15 +30,15 @@ export interface Refusal {
 export type OnLimited = (site: string, limit: RateLimitConfig) => void;
 
 /** Interval at which the threads of an edge tell each other what they have counted. */
-const TELL_MS = 100;
+const SHARE_MS = 100;
 
 /** Keys of a limit in one message. */
-const MAX_TOLD = 10_000;
+const MAX_SHARED_KEYS = 10_000;
 
 /** Characters of a header value that count. */
 const MAX_VALUE = 256;
 
-interface Told {
+interface SharedCounts {
   readonly limit: string;
   readonly keys: readonly string[];
   readonly counts: readonly number[];
@@ -78,7 +78,8 @@ export class RateLimits {
     this.#now = now;
     if (edge !== undefined) {
       const channel = new BroadcastChannel(`seawall-rate-limits-${edge}`);
-      channel.onmessage = (message: unknown) => this.#hear((message as { readonly data: readonly Told[] }).data);
+      channel.onmessage = (message: unknown) =>
+        this.#receive((message as { readonly data: readonly SharedCounts[] }).data);
       (channel as unknown as { unref(): void }).unref();
       this.#channel = channel;
     }
@@ -114,7 +115,7 @@ export class RateLimits {
   }
 
   #ofSite(site: string, limits: readonly Limit[]): SiteLimits {
-    const tells = this.#channel !== undefined;
+    const isShared = this.#channel !== undefined;
     return {
       usesPath: limits.some(({ config }) => config.path !== undefined),
       refusal: (request, visitor, path) => {
@@ -122,30 +123,30 @@ export class RateLimits {
         let refusal: Refusal | undefined;
         for (const limit of limits) {
           if (!limit.isFor(request.method, path)) continue;
-          const waitMs = limit.take(limit.keyOf(request.headers, visitor), now, tells);
+          const waitMs = limit.take(limit.keyOf(request.headers, visitor), now, isShared);
           if (waitMs === 0) continue;
           this.#onLimited(site, limit.config);
           if (limit.config.action === 'refuse') refusal ??= { limit: limit.config, waitMs };
         }
-        if (tells) this.#timer ??= setTimeout(() => this.#tell(), TELL_MS).unref();
+        if (isShared) this.#timer ??= setTimeout(() => this.#share(), SHARE_MS).unref();
         return refusal;
       },
     };
   }
 
-  #tell(): void {
+  #share(): void {
     this.#timer = undefined;
-    const told: Told[] = [];
+    const shared: SharedCounts[] = [];
     for (const [id, limit] of this.#limits) {
       const counts = limit.counted();
-      if (counts.size > 0) told.push({ limit: id, keys: [...counts.keys()], counts: [...counts.values()] });
+      if (counts.size > 0) shared.push({ limit: id, keys: [...counts.keys()], counts: [...counts.values()] });
     }
-    if (told.length > 0) this.#channel?.postMessage(told);
+    if (shared.length > 0) this.#channel?.postMessage(shared);
   }
 
-  #hear(told: readonly Told[]): void {
+  #receive(shared: readonly SharedCounts[]): void {
     const now = this.#now();
-    for (const { limit: id, keys, counts } of told) {
+    for (const { limit: id, keys, counts } of shared) {
       const limit = this.#limits.get(id);
       if (limit === undefined) continue; // of another version of the config
       for (let i = 0; i < keys.length; i++) limit.counts.add(keys[i] as string, counts[i] as number, now);
@@ -158,8 +159,8 @@ class Limit {
   readonly counts: RateCounts;
   readonly #methods: ReadonlySet<string> | undefined;
   readonly #paths: readonly ((path: string) => boolean)[] | undefined;
-  /** What was counted since the other threads were told. */
-  #untold = new Map<string, number>();
+  /** Counts since the last message to the other threads. */
+  #unshared = new Map<string, number>();
 
   constructor(config: RateLimitConfig) {
     const { path, methods, requests, per } = config;
@@ -184,18 +185,18 @@ class Limit {
     return value === undefined ? visitor : `=${value.slice(0, MAX_VALUE)}`;
   }
 
-  take(key: string, now: MonotonicMs, tells: boolean): number {
+  take(key: string, now: MonotonicMs, isShared: boolean): number {
     const waitMs = this.counts.take(key, now);
-    if (tells && waitMs === 0 && (this.#untold.size < MAX_TOLD || this.#untold.has(key))) {
-      this.#untold.set(key, (this.#untold.get(key) ?? 0) + 1);
+    if (isShared && waitMs === 0 && (this.#unshared.size < MAX_SHARED_KEYS || this.#unshared.has(key))) {
+      this.#unshared.set(key, (this.#unshared.get(key) ?? 0) + 1);
     }
     return waitMs;
   }
 
   counted(): ReadonlyMap<string, number> {
-    const untold = this.#untold;
-    if (untold.size > 0) this.#untold = new Map();
-    return untold;
+    const unshared = this.#unshared;
+    if (unshared.size > 0) this.#unshared = new Map();
+    return unshared;
   }
 }
 

@@ -167,9 +167,9 @@ test('threads of one edge tell each other what they have counted', async (t) => 
   const [first, second] = threads.map((thread) => thread.of(site) as SiteLimits) as [SiteLimits, SiteLimits];
   const request = { method: 'GET', headers: [] };
   for (let i = 0; i < 10; i++) t.equal(first.refusal(request, '192.0.2.1', '/'), undefined);
-  const heard = new BroadcastChannel('seawall-rate-limits-an-edge');
-  await once(heard as unknown as EventTarget, 'message');
-  heard.close();
+  const channel = new BroadcastChannel('seawall-rate-limits-an-edge');
+  await once(channel as unknown as EventTarget, 'message');
+  channel.close();
   t.ok(second.refusal(request, '192.0.2.1', '/'));
   t.equal(second.refusal(request, '192.0.2.2', '/'), undefined);
 });
