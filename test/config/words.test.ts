@@ -70,6 +70,24 @@ for (const { name, json, schema } of [
   });
 }
 
+for (const { schema, shown } of [
+  { schema: { type: 'integer', minimum: 3, maximum: 9 }, shown: 3 },
+  { schema: { type: 'boolean' }, shown: true },
+  { schema: { type: 'boolean', default: false }, shown: false },
+  { schema: { type: 'array', items: { enum: ['a', 'b'] } }, shown: ['a'] },
+  { schema: { type: 'array', items: { type: 'string' } }, shown: undefined },
+  { schema: { type: 'array', default: [], items: { const: 7 } }, shown: [7] },
+  { schema: { type: 'string' }, shown: undefined },
+  { schema: { anyOf: [{ const: 'all' }, { type: 'object' }] }, shown: 'all' },
+  { schema: { type: 'object', properties: { a: { const: 1 }, b: { const: 2 } }, required: ['b'] }, shown: { b: 2 } },
+  { schema: { type: 'object', properties: { a: { type: 'string' } }, required: ['a'] }, shown: undefined },
+  { schema: { type: 'object', properties: {} }, shown: undefined },
+] as { schema: JsonSchema; shown: unknown }[]) {
+  test(`${JSON.stringify(schema)} ${shown === undefined ? 'has no short example' : `is shown as ${JSON.stringify(shown)}`}`, async (t) => {
+    t.same(example(schema), shown);
+  });
+}
+
 test('a place that no schema has is described by nothing', async (t) => {
   const json = regionJsonSchema();
   for (const path of [['constructor'], ['memory', 'x'], ['edges', 'x'], ['edges', 0, 'x', 'y'], ['sites', 0, 0]]) {

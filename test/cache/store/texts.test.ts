@@ -36,6 +36,9 @@ test('a text has one number, which no other text has, and comes back by it', asy
 test('names and values have a bound each, and those that were there keep their numbers', async (t) => {
   const table = new TextTable();
   const server = table.numberOfName('Server') as number;
+  t.ok(table.hasCommonValues(server));
+  t.notOk(table.hasCommonValues(table.numberOfName('n1') as number));
+  t.notOk(table.hasCommonValues(MAX_EACH));
   for (let i = 1; i < MAX_EACH; i += 1) table.numberOfName(`n${i}`);
   t.equal(table.numberOfName('one-too-many'), undefined);
   t.equal(table.numberOfName('Server'), server);
