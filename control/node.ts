@@ -7,17 +7,14 @@
  * need a token; every client of the address may read which nodes there are.
  * @module
  */
-import { setTimeout as timeout } from 'node:timers/promises';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { fingerprintOfAll } from '../config/fingerprint.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import { addListening, listenOptions } from '../http/listener/sockets.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
-import type { Journal } from '../journal/journal.ts';
 import { monotonicNow, wallNow } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components } from '../lib/components.ts';
 import { VERSION } from '../lib/version.ts';
-import { controlHostFix, isControlHost } from '../telemetry/control-hosts.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { openNodeTrust } from '../telemetry/node-certificates.ts';
 import { byCertificate, bySecret } from '../trust/authentication.ts';
@@ -32,7 +29,6 @@ import { compactRegularly } from './compaction.ts';
 import { type ControlConfig, dataProblem, openDataFolder } from './data-folder.ts';
 import { addCloudflare } from './dialects/cloudflare.ts';
 import { addFastly } from './dialects/fastly.ts';
-import { ApiError } from './errors.ts';
 import { explainRoutes } from './explain-routes.ts';
 import { jobRoutes } from './jobs/job-routes.ts';
 import { JobService } from './jobs/service.ts';
@@ -41,11 +37,11 @@ import { noteChange } from './member-audit.ts';
 import { memberRoutes } from './member-routes.ts';
 import { Members } from './members.ts';
 import { ControlMetrics } from './metrics.ts';
-import { createNodeList, type NodeList, type NodeListSources } from './node-list.ts';
+import { createNodeList, type NodeListSources } from './node-list.ts';
 import { NodeQuestions } from './node-questions.ts';
 import { NodeRefusals } from './node-refusals.ts';
 import { addNodeRoutes } from './node-routes.ts';
-import { openApiDocument } from './openapi.ts';
+import { addApiRoutes, addOperatorRoutes } from './operator-routes.ts';
 import { createProbe } from './probe.ts';
 import { Progress } from './progress.ts';
 import { PurgeApi } from './purge-api.ts';
@@ -53,9 +49,9 @@ import { Purges } from './purges.ts';
 import { RateLimit } from './rate-limit.ts';
 import { regionRoutes } from './region-routes.ts';
 import { Regions } from './regions.ts';
-import { purgeRoutes, type Route } from './routes.ts';
+import { purgeRoutes } from './routes.ts';
 import { MAX_SELECTORS } from './schemas.ts';
-import { bearer, createServer } from './server.ts';
+import { createServer } from './server.ts';
 import { type SiteDirectory, siteDirectory } from './site-directory.ts';
 import { openStore } from './store/open-store.ts';
 import type { ControlStore } from './store/store.ts';
@@ -432,64 +428,4 @@ function selfOf({ own }: ControlState, config: string, certificates: NodeCertifi
     ...(expiresAt !== undefined && { certificate_expires: new Date(expiresAt).toISOString() }),
   };
   return { name, region: own.region, about };
-}
-
-interface OperatorParts {
-  readonly nodes: () => NodeList;
-  readonly journal: Journal;
-  readonly metrics: ControlMetrics;
-  /** Names that it answers under without a token. */
-  readonly hosts: () => readonly string[];
-}
-
-function addOperatorRoutes(server: FastifyInstance, { nodes, journal, metrics, hosts }: OperatorParts): void {
-  const onRequest = async ({ headers: { host } }: FastifyRequest): Promise<void> => {
-    if (!isControlHost(host, hosts())) throw new ApiError('unknown_host', { detail: controlHostFix(host ?? '') });
-  };
-  server.get('/healthz', { onRequest }, async (_request, reply) => {
-    const { newest } = journal.state();
-    const ok = journal.isWritable && (await isReached(journal));
-    return reply.code(ok ? 200 : 503).send({ ok, journal: { writable: ok, newest } });
-  });
-  server.get('/metrics', { onRequest }, async (_request, reply) => {
-    const { registry } = metrics;
-    return reply.header('content-type', registry.contentType).send(await registry.metrics());
-  });
-  server.get('/v1/nodes', { onRequest }, async () => nodes().read());
-}
-
-/** A journal that does not answer within this time is not healthy. */
-const HEALTH_TIMEOUT_MS = 1_000;
-
-/** Never rejects. */
-async function isReached(journal: Journal): Promise<boolean> {
-  const isCurrent = journal.current().then(
-    () => true,
-    () => false,
-  );
-  const patience = new AbortController();
-  const isLate = timeout(HEALTH_TIMEOUT_MS, false, { signal: patience.signal, ref: false }).catch(() => false);
-  const ok = await Promise.race([isCurrent, isLate]);
-  patience.abort();
-  return ok;
-}
-
-/** Adds the API's own routes, which its OpenAPI document describes. */
-function addApiRoutes(server: FastifyInstance, api: PurgeApi, routes: readonly Route[]): void {
-  const document = openApiDocument(routes);
-  server.get('/openapi.json', async () => document);
-  for (const { method, path, token, maxBodyBytes, handle } of routes) {
-    server.route({
-      method,
-      url: path,
-      ...(maxBodyBytes !== undefined && { bodyLimit: maxBodyBytes }),
-      // Before the body is read: a caller without a token cannot make this read four megabytes.
-      ...(token && {
-        async onRequest(request) {
-          request.caller = await api.authenticate(bearer(request.headers.authorization), request.ip, 'seawall');
-        },
-      }),
-      handler: handle,
-    });
-  }
 }
