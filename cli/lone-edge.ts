@@ -4,9 +4,11 @@
  * @module
  */
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
+import { memoryOf } from '../config/workers.ts';
 import type { EdgeNode } from '../edge/node.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { startEdgeThread } from './edge-thread.ts';
+import { boundMemory } from './process-memory.ts';
 import { startOwnJournal, withJournal } from './workers/journal.ts';
 
 export interface LoneEdgeOptions {
@@ -24,6 +26,7 @@ export async function startLoneEdge({
   const journal = await startOwnJournal({ region, edge, current: () => current, log });
   try {
     const node = await startEdgeThread({ region: withJournal(region, journal), edge, log });
+    const unbound = boundMemory({ memoryBytes: () => memoryOf(current, edge), store: node.core.store });
     return {
       name: node.name,
       addresses: node.addresses,
@@ -36,6 +39,7 @@ export async function startLoneEdge({
         await journal?.close();
       },
       async close() {
+        unbound();
         await node.close();
         await journal?.close();
       },

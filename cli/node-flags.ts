@@ -25,8 +25,10 @@
  *   that have ended since it began to mark: V8 copies what is marked of a page, unless that is
  *   more than 70 % of it. From 30 % on the page as a whole becomes part of the old
  *   generation: with a million objects stored, 3 ms instead of 5 to 18 without answers.
+ * - Near the bound of its memory, and when it is idle, a thread collects garbage itself (tier/thread-memory.ts).
  */
 export const NODE_FLAGS: readonly string[] = [
+  '--expose-gc',
   '--disable-sigusr1',
   '--min-semi-space-size=8',
   '--max-semi-space-size=8',

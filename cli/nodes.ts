@@ -8,7 +8,7 @@ import { readYaml } from '../config/document.ts';
 import { splitAddress } from '../config/listener.ts';
 import { ConfigError, type ConfigProblem, type KeyPath } from '../config/problem.ts';
 import type { DnsConfig, RegionConfig } from '../config/schema.ts';
-import { workersOf } from '../config/workers.ts';
+import { memoryOf, workersOf } from '../config/workers.ts';
 import { locatesVisitors } from '../edge/edge-geo.ts';
 import { countInherited, listeningSockets, retireSockets } from '../http/listener/sockets.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -88,8 +88,22 @@ function shieldPlan(region: RegionConfig, index: number): NodePlan {
     pathOf: (key) => ['shields', index, key],
     async start(log) {
       const { startShield } = await import('../origin-shield/node.ts');
-      const node = await startShield({ region, shield, log });
-      return { ...node, role: 'shield', reload: (regions) => node.reload(sameRegion(regions, region)) };
+      const { boundMemory } = await import('./process-memory.ts');
+      let current = region;
+      const { core, ...node } = await startShield({ region, shield, log });
+      const unbound = boundMemory({ memoryBytes: () => memoryOf(current, shield), store: core.store });
+      return {
+        ...node,
+        role: 'shield',
+        reload(regions) {
+          current = sameRegion(regions, region);
+          node.reload(current);
+        },
+        close() {
+          unbound();
+          return node.close();
+        },
+      };
     },
   };
 }

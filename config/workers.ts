@@ -4,7 +4,13 @@
  * @module
  */
 import { availableParallelism } from 'node:os';
-import type { EdgeConfig, RegionConfig, SiteConfig } from './schema.ts';
+import type { EdgeConfig, RegionConfig, ShieldConfig, SiteConfig } from './schema.ts';
+
+/** @returns `memory` of an edge or shield, as the region says now. */
+export function memoryOf(region: RegionConfig, node: EdgeConfig | ShieldConfig): number {
+  const { edges, shields, memory } = region;
+  return ([...edges, ...shields].find(({ name }) => name === node.name) ?? node).memory ?? memory;
+}
 
 /** @param cores - Of this machine; what the file says counts more. */
 export function workersOf({ workers }: EdgeConfig, cores: number = availableParallelism()): number {

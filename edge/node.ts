@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { DiskStore } from '../cache/disk/disk.ts';
 import { siblingPath } from '../config/path.ts';
 import type { EdgeConfig, RegionConfig } from '../config/schema.ts';
+import { memoryOf } from '../config/workers.ts';
 import { Spool } from '../http/body/spool.ts';
 import { expectsProxyHeader, visitorAddress } from '../http/fields/client-address.ts';
 import { addressBlock } from '../http/listener/address-block.ts';
@@ -328,10 +329,6 @@ function reportLimited({ log, metrics }: NodeCore): OnLimited {
       log.warn({ site, limit, action, count }, `requests beyond the rate limit ${limit} of site ${site}`);
     });
   };
-}
-
-function memoryOf({ edges, memory }: RegionConfig, edge: EdgeConfig): number {
-  return (edges.find(({ name }) => name === edge.name) ?? edge).memory ?? memory;
 }
 
 /** Returns the options of a listener for visitors. */

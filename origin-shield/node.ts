@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
+import { memoryOf } from '../config/workers.ts';
 import { LISTENER_LIFETIME } from '../http/listener/listener.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
 import type { EpochMs } from '../lib/clock.ts';
@@ -31,6 +32,7 @@ export interface ShieldOptions {
 
 export interface ShieldNode {
   readonly name: string;
+  readonly core: NodeCore;
   readonly addresses: { readonly tier: string; readonly control: string | undefined };
   /** Serves what the new config says; its addresses must be the same. */
   reload(region: RegionConfig): void;
@@ -107,6 +109,7 @@ export async function startShield({ region, shield, log, now, componentEvents }:
   );
   return {
     name,
+    core,
     addresses: { tier: tier.address, control: control?.address },
     async release() {
       core.purging.release();
@@ -115,8 +118,4 @@ export async function startShield({ region, shield, log, now, componentEvents }:
     reload: (next) => components.update(next),
     close: () => components.close(),
   };
-}
-
-function memoryOf({ shields, memory }: RegionConfig, shield: ShieldConfig): number {
-  return (shields.find(({ name }) => name === shield.name) ?? shield).memory ?? memory;
 }

@@ -12,7 +12,6 @@ import type { KeyedRequest } from '../cache/key.ts';
 import { Ledger } from '../cache/ledger.ts';
 import type { SharedStore } from '../cache/shared/shared-store.ts';
 import { MemoryStore } from '../cache/store/memory-store.ts';
-import type { Store } from '../cache/store/store.ts';
 import { groupTag } from '../cache/tags.ts';
 import type { ThreadFills } from '../cache/thread-fills.ts';
 import { type CompiledRules, compileRules, hostMatcher } from '../config/match.ts';
@@ -135,7 +134,7 @@ export class NodeCore {
   readonly now: () => EpochMs;
   /** The same to a millisecond, for a request that came at this moment. */
   readonly nowAt: (at: MonotonicMs) => EpochMs;
-  readonly store: Store;
+  readonly store: MemoryStore | SharedStore;
   /** Purge state of the node. */
   readonly ledger: Ledger;
   readonly engine: CacheEngine;

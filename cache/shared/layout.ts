@@ -82,6 +82,8 @@ export const [LOCK, WAITERS, SIZE, ROW_COUNT, FREE_ROW, CURRENT, SERIAL, SLAB_CO
 ] as const;
 /** Field of the header that is a double. */
 export const MAX_BYTES = 26;
+/** Slabs that were ever written. */
+export const TOUCHED = 28;
 const HEADER_WORDS: number = 2 * LINE_WORDS;
 
 /** Texts at most, and words before the list of them. */

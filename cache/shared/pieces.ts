@@ -10,7 +10,7 @@
  * @module
  */
 
-import { BUFFER_BYTES, bufferFor, release } from '../../http/body/buffer-pool.ts';
+import { bufferFor, bytesForReader, release } from '../../http/body/buffer-pool.ts';
 import { LentBuffers } from '../../http/body/lent-buffers.ts';
 import type { ByteRange } from '../../http/fields/range.ts';
 import type { BodyReader } from '../../http/message.ts';
@@ -259,7 +259,7 @@ class CopyingReader implements BodyReader {
     const piece = this.#rest ?? this.#reader.next();
     this.#rest = null;
     if (piece === null) return null;
-    const copy = bufferFor(Math.min(piece.length, BUFFER_BYTES));
+    const copy = bufferFor(Math.min(piece.length, bytesForReader()));
     const bytes = piece.copy(copy);
     if (bytes < piece.length) this.#rest = piece.subarray(bytes);
     this.#lent.add(copy);

@@ -8,7 +8,7 @@
  * @module
  */
 import { BYTES, ROW } from '../store/record.ts';
-import { CURRENT, FREE_SLAB, HELD, type Parts, type Shape, SLAB_COUNT, SLAB_WORDS, UNIT } from './layout.ts';
+import { CURRENT, FREE_SLAB, HELD, type Parts, type Shape, SLAB_COUNT, SLAB_WORDS, TOUCHED, UNIT } from './layout.ts';
 import type { SharedData } from './shared-data.ts';
 import type { Threads } from './threads.ts';
 
@@ -78,6 +78,11 @@ export class SharedSlabs {
   /** Bytes of slabs that are not free. */
   get bytes(): number {
     return Atomics.load(this.#words, this.#header + HELD) * this.#shape.slabBytes;
+  }
+
+  /** Bytes of slabs that were ever written: the system has committed them, and does not get them back. */
+  get committedBytes(): number {
+    return Atomics.load(this.#words, this.#header + TOUCHED) * this.#shape.slabBytes;
   }
 
   /** Bytes of slabs that a thread has pinned. */
@@ -187,6 +192,8 @@ export class SharedSlabs {
       this.#words[this.#header + SLAB_COUNT] = slab + 1;
     }
     Atomics.add(this.#words, this.#header + HELD, 1);
+    const touched = this.#header + TOUCHED;
+    if (slab >= (this.#words[touched] as number)) Atomics.store(this.#words, touched, slab + 1);
     return slab;
   }
 

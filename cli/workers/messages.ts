@@ -15,6 +15,8 @@ export interface WorkerData {
   readonly start: StartMessage;
   /** Heartbeat in shared memory: the worker's event loop counts it up. */
   readonly turns: Int32Array;
+  /** 1 while memory of the process is scarce. */
+  readonly scarcity: Int32Array;
 }
 
 export interface StartMessage {

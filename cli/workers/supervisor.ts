@@ -24,6 +24,7 @@ import { openNodeTrust } from '../../telemetry/node-certificates.ts';
 import { diskIndexBytes, diskState, type NodeDisk, openNodeDisk } from '../../tier/node-disk.ts';
 import { PurgeRelay } from '../../tier/purge-relay.ts';
 import { followPurges } from '../../tier/purges.ts';
+import { boundMemory } from '../process-memory.ts';
 import { type OwnJournal, startOwnJournal, withJournal } from './journal.ts';
 import type { WorkerAddresses } from './messages.ts';
 import { WorkerGroup, type WorkerState } from './worker-group.ts';
@@ -100,6 +101,13 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     'workers',
     () => WorkerGroup.start({ config: () => config.value, name, count, log, tickets, relay, memory, disk, trust }),
     { update: (part) => part.update(), close: (part) => part.close() },
+  );
+  await components.start(
+    'bound of memory',
+    () => boundMemory({ memoryBytes: () => group.memoryBytes, store: memory }),
+    {
+      close: (end) => end(),
+    },
   );
   const { control: address } = edge;
   const { control } = await components.listen(

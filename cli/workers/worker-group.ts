@@ -7,7 +7,7 @@ import type { SegmentDisk } from '../../cache/disk/segment-disk.ts';
 import type { ThreadDisks } from '../../cache/disk/thread-disk.ts';
 import type { SupervisedMemory } from '../../cache/shared/shared-memory.ts';
 import type { EdgeConfig, RegionConfig, SiteConfig } from '../../config/schema.ts';
-import { shareOf, workerName, workersOf } from '../../config/workers.ts';
+import { memoryOf, shareOf, workerName, workersOf } from '../../config/workers.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import { type ListeningSocket, takeInherited } from '../../http/listener/sockets.ts';
 import type { TicketKeys } from '../../http/listener/tls.ts';
@@ -172,14 +172,15 @@ export class WorkerGroup {
     return edge;
   }
 
-  get #memoryBytes(): number {
-    return this.#edge.memory ?? this.#options.config().memory;
+  /** `memory` of the edge. */
+  get memoryBytes(): number {
+    return memoryOf(this.#options.config(), this.#edge);
   }
 
   /** Gives the store of all workers the room that the config says. */
   #resize(): void {
     const { memory } = this.#options;
-    const asked = this.#memoryBytes;
+    const asked = this.memoryBytes;
     memory.resize(asked, this.#count);
     if (memory.maxBytes >= asked) return;
     const { log } = this.#options;
@@ -206,7 +207,7 @@ export class WorkerGroup {
       log,
       now: monotonicNow,
       output: this.#output,
-      memoryBytes: () => this.#memoryBytes / this.#count,
+      memoryBytes: () => this.memoryBytes / this.#count,
       starting: (thread, send) => ({
         region: this.#share,
         edge: name,

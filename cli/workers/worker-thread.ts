@@ -11,6 +11,7 @@ import { type MonotonicMs, msBetween } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { FromPurgedThread } from '../../tier/purge-relay.ts';
 import type { Lines } from '../output.ts';
+import { scarcity } from '../process-memory.ts';
 import {
   ALIVE_MS,
   type Answer,
@@ -187,7 +188,7 @@ export class WorkerThread {
     const turns = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     const thread = ++threads;
     const send = (message: ToWorker): void => worker.postMessage(message);
-    const workerData: WorkerData = { start: this.#options.starting(thread, send), turns };
+    const workerData: WorkerData = { start: this.#options.starting(thread, send), turns, scarcity };
     const heapBytes = Math.max(MIN_HEAP_BYTES, this.#options.memoryBytes());
     const worker: Worker = new Worker(PROGRAM, {
       name: this.name,

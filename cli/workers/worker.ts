@@ -12,6 +12,7 @@ import { inheritSockets, listeningSockets, retireSockets } from '../../http/list
 import { createLog, isLogLevel } from '../../telemetry/log.ts';
 import type { SharedByThreads } from '../../tier/node-core.ts';
 import { RelayedPurges, type ToPurgedThread } from '../../tier/purge-relay.ts';
+import { watchThreadMemory } from '../../tier/thread-memory.ts';
 import { startEdgeThread } from '../edge-thread.ts';
 import { isSystemError } from '../failure.ts';
 import {
@@ -25,11 +26,12 @@ import {
 
 if (parentPort === null) throw new TypeError('a worker is a thread of a process');
 const port = parentPort;
-const { start, turns } = workerData as WorkerData;
+const { start, turns, scarcity } = workerData as WorkerData;
 const { region, edge: name, worker, logLevel, certificates, nodeTexts } = start;
 const log = createLog({ name: worker, ...(isLogLevel(logLevel) && { level: logLevel }) });
 
 setInterval(() => Atomics.add(turns, 0, 1), TURN_MS).unref();
+watchThreadMemory(() => Atomics.load(scarcity, 0) === 1);
 
 function send(message: FromWorker): void {
   port.postMessage(message);

@@ -21,6 +21,10 @@ const LEAST_POOLED_BYTES: number = BUFFER_BYTES / 4;
 /** Bounds what lies here: 64 MiB, which an eviction may free at once. */
 const MAX_FREE = 1_024;
 
+/** The same, and size of the copies that readers are given, while memory is scarce. */
+const MAX_FREE_WHEN_SCARCE = 16;
+const SCARCE_BYTES: number = 8 * 1024;
+
 /** Half of what was not needed for so long goes to the garbage collector. */
 const SHRINK_MS = 1_000;
 
@@ -45,6 +49,21 @@ const pooled = new WeakSet<ArrayBufferLike>();
 /** Least number of free buffers since the pool was shrunk last. */
 let leastFree = 0;
 let shrinking: NodeJS.Timeout | undefined;
+
+let isScarce = false;
+
+/** Says whether the process is near the bound of its memory: this thread holds as little as it can from now on. */
+export function setScarce(value: boolean): void {
+  isScarce = value;
+  if (!value || free.length <= MAX_FREE_WHEN_SCARCE) return;
+  free.length = MAX_FREE_WHEN_SCARCE;
+  leastFree = Math.min(leastFree, free.length);
+}
+
+/** Bytes that are given to a reader at a time, which it may take slowly. */
+export function bytesForReader(): number {
+  return isScarce ? SCARCE_BYTES : BUFFER_BYTES;
+}
 
 /** @returns A copy of `bytes` from `start` to `end`. */
 export function copyToPool(bytes: Buffer, start: number, end: number): Buffer {
@@ -112,7 +131,7 @@ export function retain(piece: PooledBuffer): boolean {
 /** The holder does not look at the piece any more. */
 export function release(piece: PooledBuffer): void {
   if (!piece[REFERENCES] || --piece[REFERENCES] > 0) return;
-  if (free.length === MAX_FREE) return;
+  if (free.length >= (isScarce ? MAX_FREE_WHEN_SCARCE : MAX_FREE)) return;
   free.push(piece[WHOLE] ?? piece);
   shrinking ??= setInterval(shrink, SHRINK_MS).unref();
 }

@@ -5,9 +5,10 @@
  */
 import type { Socket } from 'node:net';
 import type { BodyReader } from '../message.ts';
+import { bytesForReader } from './buffer-pool.ts';
 
-/** Bytes that are given to the system at a time: a slow reader shows that it reads once for each. */
-const WINDOW_BYTES = 512 * 1024;
+/** Pieces that are given to the system at a time: a slow reader shows that it reads once for each. */
+const WINDOW_PIECES = 8;
 
 export interface PacedWriting {
   readonly head: Buffer;
@@ -47,7 +48,7 @@ export function writeAtPace(socket: Socket, { head, body, waitForReader, onDone,
 
   /** @returns Whether all is written; a promise when the next piece is still on its way. */
   const write = (): boolean | Promise<Buffer | null> => {
-    for (let window = WINDOW_BYTES; window > 0; ) {
+    for (let window = WINDOW_PIECES * bytesForReader(); window > 0; ) {
       const piece = first ?? body.next();
       first = null;
       if (piece === null) return true;

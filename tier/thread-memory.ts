@@ -1,0 +1,101 @@
+/**
+ * Memory of a thread's own, beside what is stored. While the process is near its bound (process-memory.ts) the thread
+ * holds few buffers, gives readers small pieces, and collects the garbage that V8 would let lie: 64 MiB of buffers for
+ * each thread. One that has nothing to do collects what is left of the requests before.
+ * @module
+ */
+import { getHeapStatistics } from 'node:v8';
+import { setScarce } from '../http/body/buffer-pool.ts';
+import { type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
+
+const MIB = 2 ** 20;
+
+/** Growth after which a collection is worth while: when memory is scarce, and when the thread is idle. */
+const SCARCE_GROWTH_BYTES = 2 * MIB;
+const IDLE_GROWTH_BYTES = 8 * MIB;
+
+/** Pause before the next collection: of what is young, and of all. */
+const MINOR_MS = 200;
+const MAJOR_MS = 1_000;
+
+/** Part of its time that an idle thread is busy at most, and the number of checks in a row that find it so. */
+const IDLE_UTILIZATION = 0.02;
+const IDLE_CHECKS = 8;
+
+/** Pause between two checks. */
+export const CHECK_MS = 250;
+
+export interface ThreadMemoryOptions {
+  readonly now: () => MonotonicMs;
+  /** Memory of which a collection may free a part. */
+  readonly ownBytes: () => number;
+  /** Part of the time since the last call in which the thread was busy. */
+  readonly utilization: () => number;
+  readonly collect: (type: 'minor' | 'major') => void;
+}
+
+export class ThreadMemory {
+  readonly #options: ThreadMemoryOptions;
+  /** Own memory after the last collection, of what is young and of all. */
+  #afterMinor = 0;
+  #afterMajor = 0;
+  #minorAt: MonotonicMs;
+  #majorAt: MonotonicMs;
+  #idleChecks = 0;
+
+  constructor(options: ThreadMemoryOptions) {
+    this.#options = options;
+    this.#minorAt = options.now();
+    this.#majorAt = this.#minorAt;
+  }
+
+  check(isScarce: boolean): void {
+    const { now, ownBytes, utilization } = this.#options;
+    this.#idleChecks = utilization() < IDLE_UTILIZATION ? this.#idleChecks + 1 : 0;
+    const own = ownBytes();
+    const at = now();
+    if (isScarce) {
+      const isLarge = own - this.#afterMajor >= SCARCE_GROWTH_BYTES;
+      if (isLarge && msBetween(this.#majorAt, at) >= MAJOR_MS) this.#collect('major', at);
+      else if (own - this.#afterMinor >= SCARCE_GROWTH_BYTES && msBetween(this.#minorAt, at) >= MINOR_MS) {
+        this.#collect('minor', at);
+      }
+    } else if (this.#idleChecks >= IDLE_CHECKS && own - this.#afterMajor >= IDLE_GROWTH_BYTES) {
+      this.#collect('major', at);
+    }
+  }
+
+  #collect(type: 'minor' | 'major', at: MonotonicMs): void {
+    const { collect, ownBytes } = this.#options;
+    collect(type);
+    this.#minorAt = at;
+    this.#afterMinor = ownBytes();
+    if (type === 'minor') return;
+    this.#majorAt = at;
+    this.#afterMajor = this.#afterMinor;
+  }
+}
+
+/** Looks after this thread's memory from now on. @param isScarce - Whether memory of the process is scarce. */
+export function watchThreadMemory(isScarce: () => boolean): NodeJS.Timeout {
+  let before = performance.eventLoopUtilization();
+  const memory = new ThreadMemory({
+    now: monotonicNow,
+    ownBytes() {
+      const { external_memory: external, total_physical_size: heap } = getHeapStatistics();
+      return external + heap;
+    },
+    utilization() {
+      const after = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(after, before);
+      before = after;
+      return utilization;
+    },
+    collect: (type) => globalThis.gc?.({ type, execution: 'sync' }),
+  });
+  return setInterval(() => {
+    const scarce = isScarce();
+    setScarce(scarce);
+    memory.check(scarce);
+  }, CHECK_MS).unref();
+}
