@@ -10,8 +10,8 @@ import type { SegmentDisk } from '../cache/disk/segment-disk.ts';
 import { CacheEngine } from '../cache/engine.ts';
 import type { KeyedRequest } from '../cache/key.ts';
 import { Ledger } from '../cache/ledger.ts';
+import { openOwnStore } from '../cache/shared/shared-memory.ts';
 import type { SharedStore } from '../cache/shared/shared-store.ts';
-import { MemoryStore } from '../cache/store/memory-store.ts';
 import { groupTag } from '../cache/tags.ts';
 import type { ThreadFills } from '../cache/thread-fills.ts';
 import { type CompiledRules, compileRules, hostMatcher } from '../config/match.ts';
@@ -32,6 +32,7 @@ import type { Result } from '../telemetry/results.ts';
 import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { EventStreams } from './event-streams.ts';
 import { type DiskHealth, diskHealth, diskState } from './node-disk.ts';
+import { warnOfLess } from './process-memory.ts';
 import { followPurges, type PurgedNode, type Purging } from './purges.ts';
 import { WebSockets } from './web-sockets.ts';
 
@@ -134,7 +135,7 @@ export class NodeCore {
   readonly now: () => EpochMs;
   /** The same to a millisecond, for a request that came at this moment. */
   readonly nowAt: (at: MonotonicMs) => EpochMs;
-  readonly store: MemoryStore | SharedStore;
+  readonly store: SharedStore;
   /** Purge state of the node. */
   readonly ledger: Ledger;
   readonly engine: CacheEngine;
@@ -169,7 +170,8 @@ export class NodeCore {
     this.limits = limits;
     const { shared } = options;
     this.#shared = shared;
-    this.store = shared?.store ?? new MemoryStore(options.memoryBytes);
+    this.store = shared?.store ?? openOwnStore(options.memoryBytes);
+    if (shared === undefined) warnOfLess(log, options.memoryBytes, this.store);
     this.ledger = new Ledger({ leaseMs: Number.POSITIVE_INFINITY });
     this.ledger.withoutJournal = region.purges.without_journal;
     const ownStore = shared === undefined ? this.store : undefined;
@@ -227,7 +229,10 @@ export class NodeCore {
     this.ledger.withoutJournal = region.purges.without_journal;
     this.#edges = edgesOf(region);
     // What threads share is resized by the one that supervises them.
-    if (this.#shared === undefined && memoryBytes !== this.store.maxBytes) this.store.resize(memoryBytes);
+    if (this.#shared === undefined && memoryBytes !== this.store.maxBytes) {
+      this.store.resize(memoryBytes);
+      warnOfLess(this.log, memoryBytes, this.store);
+    }
     this.#serve(region.sites);
     this.purging.reload(region);
   }

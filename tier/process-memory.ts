@@ -6,6 +6,7 @@
  * memory is scarce: stores grow no more, so that what comes evicts, and threads hold little (thread-memory.ts).
  * @module
  */
+import type { Logger } from '../telemetry/log.ts';
 
 const MIB = 2 ** 20;
 
@@ -79,4 +80,10 @@ function fit(store: YieldingStore, memory: number, left: number): void {
   const room = Math.floor(Math.min(memory, Math.max(memory * LEAST_ROOM, store.committedBytes + change)));
   const growth = room - store.maxBytes;
   if (growth < 0 || growth >= memory * LEAST_CHANGE || (room === memory && growth > 0)) store.resize(room);
+}
+
+/** Warns when a store cannot have all memory that the config gives it. */
+export function warnOfLess(log: Logger, memory: number, { maxBytes: used }: Pick<YieldingStore, 'maxBytes'>): void {
+  if (used >= memory) return;
+  log.warn({ memory, used }, 'the store cannot have so much memory: it has what is possible');
 }

@@ -84,3 +84,9 @@ export function createSharedMemory(options: MemoryOptions): SupervisedMemory {
 export function attach(buffers: SharedMemory, token: number): SharedStore {
   return new SharedStore(buffers, token);
 }
+
+/** Opens a store for this thread alone. */
+export function openOwnStore(maxBytes: number): SharedStore {
+  const { buffers, addThread } = createSharedMemory({ maxBytes, threads: 1 });
+  return attach(buffers, addThread());
+}

@@ -19,6 +19,7 @@ import { watchDisk, watchStore } from '../../telemetry/metrics.ts';
 import type { NodeTrust } from '../../telemetry/node-certificates.ts';
 import { collectProcessMetrics } from '../../telemetry/registry.ts';
 import { diskHealth } from '../../tier/node-disk.ts';
+import { warnOfLess } from '../../tier/process-memory.ts';
 import type { PurgeRelay } from '../../tier/purge-relay.ts';
 import { Lines } from '../output.ts';
 import type { StartMessage, WorkerAddresses } from './messages.ts';
@@ -182,9 +183,7 @@ export class WorkerGroup {
     const { memory } = this.#options;
     const asked = this.memoryBytes;
     memory.resize(asked, this.#count);
-    if (memory.maxBytes >= asked) return;
-    const { log } = this.#options;
-    log.warn({ memory: asked, used: memory.maxBytes }, 'the store cannot have so much memory: it has what is possible');
+    warnOfLess(this.#options.log, asked, memory);
   }
 
   /** The config as a worker is to see it. */
