@@ -18,8 +18,9 @@ export function processBound(memoryBytes: number): number {
 /** Least room of a store, as a part of its `memory`. */
 const LEAST_ROOM = 1 / 2;
 
-/** Distance to the bound that is kept, as a part of `memory`. */
-const MARGIN = 1 / 16;
+/** Distance to the bound up to which stores grow, and at which memory is scarce, as parts of `memory`. */
+const STORE_MARGIN = 1 / 8;
+const SCARCE_MARGIN = 1 / 16;
 
 /** Least change of a store's room, as a part of its `memory`: each costs a lock. */
 const LEAST_CHANGE = 1 / 64;
@@ -65,12 +66,13 @@ export class ProcessMemory {
   check(residentBytes: number): boolean {
     let total = 0;
     for (const { memoryBytes } of this.#users) total += memoryBytes();
-    const left = processBound(total) - total * MARGIN - residentBytes;
+    const free = processBound(total) - residentBytes;
+    const left = free - total * STORE_MARGIN;
     for (const { memoryBytes, store } of this.#users) {
       const memory = memoryBytes();
       fit(store, memory, left * (memory / total));
     }
-    return left < 0;
+    return free < total * SCARCE_MARGIN;
   }
 }
 

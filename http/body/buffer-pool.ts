@@ -21,9 +21,13 @@ const LEAST_POOLED_BYTES: number = BUFFER_BYTES / 4;
 /** Bounds what lies here: 64 MiB, which an eviction may free at once. */
 const MAX_FREE = 1_024;
 
-/** The same, and size of the copies that readers are given, while memory is scarce. */
+/** The same while memory is scarce. */
 const MAX_FREE_WHEN_SCARCE = 16;
-const SCARCE_BYTES: number = 8 * 1024;
+
+/** Copies that readers of a thread hold together while they take nothing, as far as they can be made smaller. */
+const READERS_BYTES: number = 16 * 1024 * 1024;
+const READERS_BYTES_WHEN_SCARCE: number = READERS_BYTES / 8;
+const LEAST_FOR_READER: number = 4 * 1024;
 
 /** Half of what was not needed for so long goes to the garbage collector. */
 const SHRINK_MS = 1_000;
@@ -60,9 +64,24 @@ export function setScarce(value: boolean): void {
   leastFree = Math.min(leastFree, free.length);
 }
 
-/** Bytes that are given to a reader at a time, which it may take slowly. */
+/** Readers that take nothing at the moment. */
+let waiting = 0;
+
+/** A reader takes nothing from now on. */
+export function beginWait(): void {
+  waiting++;
+}
+
+/** It takes what it was given, or has gone. */
+export function endWait(): void {
+  waiting--;
+}
+
+/** Bytes that are given to a reader at a time: the more readers wait, the less does each of them hold. */
 export function bytesForReader(): number {
-  return isScarce ? SCARCE_BYTES : BUFFER_BYTES;
+  const all = isScarce ? READERS_BYTES_WHEN_SCARCE : READERS_BYTES;
+  if (waiting * BUFFER_BYTES <= all) return BUFFER_BYTES;
+  return Math.max(LEAST_FOR_READER, Math.floor(all / waiting));
 }
 
 /** @returns A copy of `bytes` from `start` to `end`. */

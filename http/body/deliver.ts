@@ -6,6 +6,7 @@
 import type { ServerExchange } from '../exchange.ts';
 import type { RawHeaders } from '../fields/headers.ts';
 import type { BodyReader, ResponseHead } from '../message.ts';
+import { beginWait, endWait } from './buffer-pool.ts';
 
 export interface Delivery {
   readonly head: ResponseHead;
@@ -130,7 +131,9 @@ function drained(exchange: ServerExchange, timeoutMs: number | undefined): Promi
       else exchange.abort();
     };
     const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
+    beginWait();
     exchange.onDrain(() => {
+      endWait();
       clearTimeout(timer);
       resolve();
     });

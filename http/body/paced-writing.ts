@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { BodyReader } from '../message.ts';
-import { bytesForReader } from './buffer-pool.ts';
+import { beginWait, bytesForReader, endWait } from './buffer-pool.ts';
 
 /** Pieces that are given to the system at a time: a slow reader shows that it reads once for each. */
 const WINDOW_PIECES = 8;
@@ -24,8 +24,16 @@ export interface PacedWriting {
 export function writeAtPace(socket: Socket, { head, body, waitForReader, onDone, onWritten }: PacedWriting): void {
   let bytes = -head.length;
   let first: Buffer | null = head;
+  let isWaiting = false;
+  const waits = (value: boolean): void => {
+    if (value === isWaiting) return;
+    isWaiting = value;
+    if (value) beginWait();
+    else endWait();
+  };
   const finish = (): void => {
     socket.off('close', finish);
+    waits(false);
     try {
       body.close();
     } finally {
@@ -79,6 +87,7 @@ export function writeAtPace(socket: Socket, { head, body, waitForReader, onDone,
     }
   };
   const pump = (): void => {
+    waits(false);
     for (;;) {
       const result = writeWindow();
       if (result === undefined) return;
@@ -88,6 +97,7 @@ export function writeAtPace(socket: Socket, { head, body, waitForReader, onDone,
         return;
       }
       if (socket.writableNeedDrain) {
+        waits(true);
         waitForReader(pump);
         return;
       }
