@@ -52,7 +52,7 @@ export const edgeSchema = z.strictObject({
   control,
   weight: weight.meta({ description: 'Share of the region’s keys relative to its other edges.' }),
   memory: positiveSize.optional().meta({
-    description: 'Memory for stored responses, shared by its workers; by default the region’s.',
+    description: 'Memory of its process, as in the region ([sizing](sizing.md)); by default the region’s.',
   }),
   workers: z.number().int().min(1).max(256).optional().meta({
     description:
@@ -66,7 +66,9 @@ export const shieldSchema = z.strictObject({
   tier,
   control,
   weight: weight.meta({ description: 'Share of a site’s keys relative to its other shields.' }),
-  memory: positiveSize.optional().meta({ description: 'Memory for stored responses; by default the region’s.' }),
+  memory: positiveSize
+    .optional()
+    .meta({ description: 'Memory of its process, as in the region ([sizing](sizing.md)); by default the region’s.' }),
   disk,
 });
 

@@ -57,9 +57,10 @@ export const regionSchema = z.strictObject({
     description:
       'Certificates by which the nodes of the network know each other, on connections that are encrypted ([trust](trust.md)). Absent: they know each other by `tier_secret`, over plain connections.',
   }),
-  memory: positiveSize
-    .prefault('256MiB')
-    .meta({ description: 'Memory of each node for stored responses: bodies, headers and what an entry costs.' }),
+  memory: positiveSize.prefault('256MiB').meta({
+    description:
+      'Memory of each node: its process takes at most that, a quarter of it, and 64 MiB; what is stored has the room that all else leaves ([sizing](sizing.md)).',
+  }),
   edges: z.array(edgeSchema).max(256).default([]).meta({ description: 'The edges of this region.' }),
   shields: z.array(shieldSchema).max(64).default([]).meta({ description: 'The shields that run in this region.' }),
   shields_from: z
