@@ -1,9 +1,9 @@
 /**
  * Bound of a process's memory (promise P5): the `memory` of its nodes, a quarter of that, and 64 MiB, for all that the
- * process has resident: program, heaps of threads, connections, bodies in flight, and what is stored (docs/sizing.md).
+ * process has resident: program, heaps of threads, connections, bodies in flight, what is stored (docs/sizing.md).
  *
- * What is stored gives way: a store has the room that all else leaves, and at least half of its `memory`. Near the bound
- * memory is scarce: stores grow no more, so that what comes evicts, and threads hold little (thread-memory.ts).
+ * What is stored gives way: a store has the room that all else leaves, and at least half of its `memory`. Near the
+ * bound memory is scarce: stores grow no more, so that what comes evicts, and threads hold little (thread-memory.ts).
  * @module
  */
 import type { Logger } from '../telemetry/log.ts';

@@ -40,7 +40,7 @@ for (const { what, committed, others, room } of [
   { what: 'a store keeps what is committed when all else passes the bound', committed: 150, others: 300, room: 150 },
   { what: 'a store has half of its memory whatever all else takes', committed: 10, others: 500, room: 128 },
 ]) {
-  test(what, async (t) => {
+  test(`room in a process: ${what}`, async (t) => {
     const store = new FullStore(false);
     store.committedBytes = committed * MIB;
     const memory = new ProcessMemory();
