@@ -183,9 +183,10 @@ export class Visitors {
       const known = { isUnanswered: false, cacheStatus };
       if (statusCode !== 200) return { ...known, error: `${statusCode} ${cacheStatus}`, version: undefined };
       return { ...known, error: undefined, version: versionOf(path, bytes) };
-    } catch (error) {
-      const { code, message } = error as Error & { code?: string };
-      return { error: code ?? message, version: undefined, isUnanswered: !hasHead, cacheStatus: '' };
+    } catch (failure) {
+      const { code, message } = failure as Error & { code?: string };
+      const error = `${code ?? message}${hasHead ? ', in the body' : ''}`;
+      return { error, version: undefined, isUnanswered: !hasHead, cacheStatus: '' };
     }
   }
 
