@@ -51,8 +51,26 @@ test('a buffer is reused when every reference is released, and no other is', (t)
   t.end();
 });
 
-test('parts of a read, and foreign buffers, are left to the garbage collector', (t) => {
-  const part = copyToPool(source, 0, BUFFER_BYTES - 1);
+for (const bytes of [BUFFER_BYTES / 4, BUFFER_BYTES / 2 + 1, BUFFER_BYTES - 1]) {
+  test(`a part of a read that has ${bytes} bytes is counted, and its memory is used again as a whole buffer`, (t) => {
+    const part = copyToPool(source, 3, 3 + bytes);
+    t.equal(part.length, bytes);
+    t.ok(part.equals(source.subarray(3, 3 + bytes)));
+    t.ok(retain(part));
+    release(part);
+    t.not(numbered(1).buffer, part.buffer, 'another one looks at it');
+    release(part);
+    const again = numbered(2);
+    t.equal(again.buffer, part.buffer);
+    t.equal(again.length, BUFFER_BYTES);
+    release(part);
+    t.not(numbered(3).buffer, part.buffer, 'let go twice, it is not given to two');
+    t.end();
+  });
+}
+
+test('small parts of a read, and foreign buffers, are left to the garbage collector', (t) => {
+  const part = copyToPool(source, 0, BUFFER_BYTES / 4 - 1);
   const foreign = Buffer.alloc(BUFFER_BYTES);
   for (const piece of [part, foreign]) {
     t.equal(retain(piece), false);
