@@ -295,25 +295,18 @@ function entry(
   return { who: token.name, token: token.id, address, action, result, ...rest };
 }
 
-function sendLines(reply: FastifyReply, lines: AsyncGenerator<ResultLine>): FastifyReply {
+function sendLines(reply: FastifyReply, lines: AsyncGenerator<readonly ResultLine[]>): FastifyReply {
   return reply
     .header('content-type', NDJSON)
     .header('cache-control', 'no-store')
     .send(Readable.from(encoded(lines), { objectMode: false }));
 }
 
-/** Bytes that are sent at once. */
-const MAX_PIECE = 64 * 1024;
-
-async function* encoded(lines: AsyncGenerator<ResultLine>): AsyncGenerator<string> {
-  let piece = '';
-  for await (const line of lines) {
-    piece += `${JSON.stringify(line)}\n`;
-    if (piece.length < MAX_PIECE) continue;
-    yield piece;
-    piece = '';
+/** Lines of a step are sent as they come: a caller that follows a job waits for none of them. */
+async function* encoded(steps: AsyncGenerator<readonly ResultLine[]>): AsyncGenerator<string> {
+  for await (const lines of steps) {
+    if (lines.length > 0) yield lines.map((line) => `${JSON.stringify(line)}\n`).join('');
   }
-  if (piece !== '') yield piece;
 }
 
 function summaryOf(progress: JobProgress): JobSummary {

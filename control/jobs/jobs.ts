@@ -218,12 +218,12 @@ export class Jobs {
     return next;
   }
 
-  /** Results of a job, as they are now; with `follow` also those that come, until it ends. */
+  /** Results of a job, a step at a time, as they are now; with `follow` also those that come, until it ends. */
   async *results(
     id: string,
     wanted: { readonly outcome?: string | undefined; readonly follow: boolean },
     signal: AbortSignal,
-  ): AsyncGenerator<ResultLine> {
+  ): AsyncGenerator<readonly ResultLine[]> {
     const { table } = this.#options;
     const last = new Map<string, string>();
     for (;;) {
@@ -235,7 +235,7 @@ export class Jobs {
           const rows = await table.list(prefix, { after: last.get(region), limit: 10 });
           if (rows.length === 0) break;
           for (const row of rows) {
-            yield* this.#lines(id, region, row, wanted.outcome);
+            yield await this.#lines(id, region, row, wanted.outcome);
             last.set(region, row.key);
             if (signal.aborted) return;
           }
@@ -247,25 +247,25 @@ export class Jobs {
     }
   }
 
-  /** URLs of all jobs that have failed. */
-  async *deadLetters(isWanted: (job: Job) => boolean): AsyncGenerator<ResultLine> {
+  /** URLs of all jobs that have failed, a step at a time. */
+  async *deadLetters(isWanted: (job: Job) => boolean): AsyncGenerator<readonly ResultLine[]> {
     let job: Job | undefined;
     for await (const row of allRows(this.#options.table, KEYS.dead, 10)) {
       const [id = '', region = ''] = stepsOf(row.key);
       if (job?.id !== id) job = (await this.#read(id))?.value;
       if (job === undefined || !isWanted(job)) continue;
       const result = await this.#options.table.get(KEYS.result(id, region, numberOf(row.key)));
-      if (result !== undefined) yield* this.#lines(id, region, result, 'failed');
+      if (result !== undefined) yield await this.#lines(id, region, result, 'failed');
     }
   }
 
-  async *#lines(id: string, region: string, row: JobRow, outcome: string | undefined): AsyncGenerator<ResultLine> {
+  async #lines(id: string, region: string, row: JobRow, outcome: string | undefined): Promise<readonly ResultLine[]> {
     const results = row.value as Results;
     const chunk = ((await this.#options.table.get(KEYS.chunk(id, numberOf(row.key))))?.value ?? []) as Chunk;
-    for (const [place, result] of results.entries()) {
-      if (outcome !== undefined && result.outcome !== outcome) continue;
-      yield { job: id, region, url: chunk[place] ?? '', ...result };
-    }
+    return results.flatMap((result, place) => {
+      if (outcome !== undefined && result.outcome !== outcome) return [];
+      return [{ job: id, region, url: chunk[place] ?? '', ...result }];
+    });
   }
 
   /** Resolves when jobs may have changed, or after the time. */

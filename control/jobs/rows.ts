@@ -152,6 +152,9 @@ export const KEYS = {
   onceKey: (token: string, key: string): string => `once/${token}/${key}`,
 } as const;
 
+/** Beginnings of the keys of all rows. */
+export const ALL_ROWS = ['chunk/', 'lane/', 'ended/', 'result/', 'dead/', 'once/', 'job/', 'active/'] as const;
+
 /** Beginnings of the keys of what a job has beside its own row. */
 export function partsOf(id: string): string[] {
   return ['chunk', 'lane', 'ended', 'result', 'dead'].map((part) => `${part}/${id}/`);

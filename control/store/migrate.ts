@@ -1,6 +1,6 @@
 /**
  * Moves everything that a control node keeps in its data folder into etcd: journal, idempotency keys, audit log,
- * tokens, drains and the registry of nodes. Nodes go on from the positions that they have.
+ * tokens, drains, jobs and the registry of nodes. Nodes go on from the positions that they have.
  * @module
  */
 import { exportJournal, type JournalExport } from '../../journal/embedded-export.ts';
@@ -11,8 +11,11 @@ import type { EtcdOptions } from '../../journal/etcd/journal.ts';
 import { connectError } from '../../journal/etcd/requests.ts';
 import { commandEntry } from '../audit-outbox.ts';
 import { type DataFolder, openControlDatabase } from '../data-folder.ts';
+import { ALL_ROWS } from '../jobs/rows.ts';
+import { allRows } from '../jobs/table.ts';
 import { DrainsFile } from './drains-file.ts';
 import { openEtcdStore } from './etcd-store.ts';
+import { SqliteJobs } from './sqlite-jobs.ts';
 import { SqliteMembers } from './sqlite-members.ts';
 import { SqliteOutbox } from './sqlite-outbox.ts';
 import { SqliteTokens } from './sqlite-tokens.ts';
@@ -74,6 +77,12 @@ async function moveRows(
     const { all } = new DrainsFile(folder.drains);
     for (const [region, drain] of all) await store.drains.set(region, drain);
     await store.members.write(new SqliteMembers(database).all);
+    const jobs = new SqliteJobs(database);
+    for (const prefix of ALL_ROWS) {
+      for await (const { key, value } of allRows(jobs, prefix)) {
+        await store.jobs.commit({ expect: [{ key, version: undefined }], put: [{ key, value }] });
+      }
+    }
     if (!isDone) await store.outbox.add(commandEntry('migrate', { records }));
     return { tokens: tokens.length, drains: all.size };
   } finally {

@@ -227,9 +227,11 @@ test('a restart of the control node loses no job', async (t) => {
   t.match((await restarted.get(`/v1/jobs/${id}`, token)).body, { id, state: 'running' });
 });
 
-test('nodes take steps, and report; others are refused', async (t) => {
-  const { control, post, get } = await stage(t);
-  const work = async (node: string, message: unknown, secret = SECRET): Promise<Answer<Record<string, unknown>>> => {
+type Work = (node: string, message: unknown, secret?: string) => Promise<Answer<Record<string, unknown>>>;
+
+/** Returns how a node sends a message about jobs. */
+function workAt(control: Control): Work {
+  return async (node: string, message: unknown, secret = SECRET): Promise<Answer<Record<string, unknown>>> => {
     const response = await fetch(`${control.url}/v1/work`, {
       method: 'POST',
       headers: { [TIER_FIELD]: formatNodeField(node, secret) },
@@ -238,6 +240,34 @@ test('nodes take steps, and report; others are refused', async (t) => {
     const text = await response.text();
     return { status: response.status, headers: response.headers, body: text.startsWith('{') ? JSON.parse(text) : {} };
   };
+}
+
+test('results are sent while the job is under way', async (t) => {
+  const { control, post, token } = await stage(t);
+  const urls = Array.from({ length: 101 }, (_, index) => `${URL_1}/${index}`);
+  const { id } = (await post('/v1/jobs', { ...WARM, urls })).body;
+  const work = workAt(control);
+  const { body } = await work('eu-1', { type: 'claim', wait_ms: 0 });
+  const following = fetch(`${control.url}/v1/jobs/${id}/results?follow=true`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  const result = { outcome: 'stored', status: 200, bytes: 0, ms: 3, detail: '' };
+  const lease = { job: id, lane: 'eu', claim: body['claim'] };
+  t.match(await work('eu-1', { type: 'results', ...lease, results: Array(100).fill(result) }), { body: { go: true } });
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const piece of (await following).body ?? []) {
+    text += decoder.decode(piece, { stream: true });
+    if (text.split('\n').length < 101) continue;
+    const { body: job } = await control.get<JobAnswer>(`/v1/jobs/${id}`, token);
+    if (job.state === 'running') t.match(await post(`/v1/jobs/${id}/cancel`), { body: { done: 100 } });
+  }
+  t.equal(text.trimEnd().split('\n').length, 100, 'it ends with the job');
+});
+
+test('nodes take steps, and report; others are refused', async (t) => {
+  const { control, post, get } = await stage(t);
+  const work = workAt(control);
   const claim = { type: 'claim', wait_ms: 0 };
   t.match(await work('eu-1', claim), { status: 204 });
   t.match(await work('eu-1', claim, 'wrong'), { status: 403 });

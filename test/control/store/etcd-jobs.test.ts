@@ -1,9 +1,31 @@
-/** Changes of jobs in etcd whose outcome was not known. */
-import { test } from 'tap';
+/** Jobs in etcd: the queue on a real one, and changes whose outcome was not known. */
+import tap, { test } from 'tap';
 import { EtcdJobs } from '../../../control/store/etcd-jobs.ts';
 import { EtcdTable } from '../../../control/store/etcd-table.ts';
 import { JournalError } from '../../../journal/errors.ts';
 import type { EtcdAccess, EtcdChannel } from '../../../journal/etcd/connection.ts';
+import { newPrefix } from '../../journal/etcd.ts';
+import { startEtcd } from '../../support/etcd.ts';
+import { queueContract } from '../jobs/queue-contract.ts';
+
+const cluster = await startEtcd(1);
+tap.teardown(() => cluster.stop());
+
+queueContract(
+  'etcd',
+  (t) => {
+    const access = { endpoints: cluster.endpoints };
+    const prefix = newPrefix();
+    const waiting = new EtcdTable(access, `${prefix}waiting/`);
+    const jobs = new EtcdJobs(access, `${prefix}jobs/`, waiting);
+    t.teardown(() => {
+      jobs.close();
+      waiting.close();
+    });
+    return jobs;
+  },
+  4,
+);
 
 interface Body {
   readonly compare: readonly object[];

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import tap, { test } from 'tap';
 import { Ledger, NOTHING_KNOWN } from '../../../cache/ledger.ts';
 import { openDataFolder } from '../../../control/data-folder.ts';
+import { ALL_ROWS } from '../../../control/jobs/rows.ts';
 import { openEmbeddedStore } from '../../../control/store/embedded-store.ts';
 import { openEtcdStore } from '../../../control/store/etcd-store.ts';
 import { migrate } from '../../../control/store/migrate.ts';
@@ -32,6 +33,8 @@ test('all that the folder has is in etcd afterwards, and the folder is refused',
   const { stored, text } = newToken({ name: 'a', sites: ['*'], kinds: ['url'], read: true }, wallNow());
   await before.tokens.add(stored);
   await before.drains.set('eu', DRAIN);
+  const jobs = ALL_ROWS.map((prefix) => ({ key: `${prefix}a`, value: { prefix } }));
+  await before.jobs.commit({ put: jobs });
   const to = options();
   await t.rejects(migrate(folder, to), { code: 'journal_in_use' });
   const { terms, newest } = before.journal.state();
@@ -49,6 +52,7 @@ test('all that the folder has is in etcd afterwards, and the folder is refused',
   t.same(await after.journal.append(purges(1), ONCE), { ...made, repeated: true });
   t.match(await new Tokens(after.tokens, wallNow).find(text), { id: stored.id });
   t.same([...after.drains.all], [['eu', DRAIN]]);
+  for (const { key, value } of jobs) t.same((await after.jobs.get(key))?.value, value, key);
   await after.journal.note({ action: 'new' });
   t.match(await after.journal.notes(undefined, 10), [
     { entry: { action: 'new' } },
