@@ -19,8 +19,8 @@ import {
 } from '../trust/authority/authority.ts';
 import { AuthorityError } from '../trust/authority/errors.ts';
 import { createFile, replaceFile } from '../trust/authority/files.ts';
-import { NAME, ROLES, type Role } from '../trust/identity.ts';
-import { makeRequest, readRequest } from '../trust/x509/request.ts';
+import { NAME, type NodeIdentity, ROLES, type Role } from '../trust/identity.ts';
+import { type CertificateRequest, makeRequest, readRequest } from '../trust/x509/request.ts';
 import { actionOf } from './action.ts';
 import { columns, defineCommand, PROGRAM } from './command.ts';
 import { Failure, isSystemError, UsageError } from './failure.ts';
@@ -148,12 +148,17 @@ function issue(folder: string, names: readonly string[], values: Values): number
     throw new UsageError(makesKey ? '--request and --with-key exclude each other' : 'there is no key', fix);
   }
   const role = roleOf(values.role);
+  if (region === undefined && role !== 'admin') {
+    throw new UsageError('--region is missing', `Write the region whose file names ${name}: --region NAME.`);
+  }
   const authority = openAuthority({ folder, now });
+  checkHolder(authority, { role, name, region });
   mkdirSync(out, { recursive: true });
   const lifetimeMs = lifetimeOf(values.lifetime, LIFETIME);
   const holder = { role, name, ...(region !== undefined && { region }) };
   if (requestFile !== undefined) {
-    return report(out, [authority.issue(holder, publicKeyIn(requestFile), lifetimeMs)], json);
+    const { publicKey } = requestIn(requestFile, { name, network: authority.network });
+    return report(out, [authority.issue(holder, publicKey, lifetimeMs)], json);
   }
   checkName(name);
   const keyFile = join(out, `${name}.key`);
@@ -164,6 +169,22 @@ function issue(folder: string, names: readonly string[], values: Values): number
   const issued = authority.issue(holder, createPublicKey(key), lifetimeMs);
   createFile(keyFile, privatePem(key), { isPrivate: true });
   return report(out, [issued], json);
+}
+
+/** Refuses a second certificate for a name, in another role or region: it would make one node two. */
+function checkHolder(authority: Authority, { role, name, region }: Omit<NodeIdentity, 'network' | 'region'> & Region) {
+  const other = authority.list().find(({ identity, state }) => {
+    const isSame = identity.role === role && identity.region === region;
+    return identity.name === name && state === 'valid' && !isSame;
+  });
+  if (other === undefined) return;
+  throw new Failure(
+    `${name} has a valid certificate as ${describe(other)}. Name the node otherwise, or revoke it: ${PROGRAM} ca revoke ${authority.folder} ${name}`,
+  );
+}
+
+interface Region {
+  readonly region: string | undefined;
 }
 
 /** Share of its time below which a certificate is renewed. */
@@ -306,7 +327,18 @@ function keyIn(file: string): ReturnType<typeof createPrivateKey> {
   }
 }
 
-function publicKeyIn(file: string): ReturnType<typeof readRequest> {
+/** @throws {Failure} for one that was made for another node, or another network. */
+function requestIn(file: string, wanted: { readonly name: string; readonly network: string }): CertificateRequest {
+  const request = readRequestIn(file);
+  const { name, network = wanted.network } = request;
+  if (name === wanted.name && network === wanted.network) return request;
+  const made = name === undefined ? 'no name' : `${name} of the network ${network}`;
+  throw new Failure(
+    `${file} was made for ${made}, not for ${wanted.name} of the network ${wanted.network}. Fix: take the request of ${wanted.name}, or make it: ${PROGRAM} ca request FOLDER ${wanted.name} --network ${wanted.network}`,
+  );
+}
+
+function readRequestIn(file: string): CertificateRequest {
   try {
     return readRequest(readFileSync(file, 'latin1'));
   } catch (error) {

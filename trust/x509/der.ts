@@ -80,6 +80,25 @@ export function distinguishedName(organization: string, commonName: string): Blo
   return sequence(attribute(OID.organization, organization), attribute(OID.commonName, commonName));
 }
 
+/** @returns Organization and common name of a distinguished name, where it has them once. */
+export function namesOf(block: Block | undefined): {
+  organization: string | undefined;
+  commonName: string | undefined;
+} {
+  const attributes = elementsOf(block).flatMap((relative) => elementsOf(relative).map((one) => elementsOf(one)));
+  const only = (type: string): string | undefined => {
+    const [found, ...others] = attributes.filter(([id]) => id?.valueBlock.toString() === type);
+    return found === undefined || others.length > 0 ? undefined : textOf(found[1]);
+  };
+  return { organization: only(OID.organization), commonName: only(OID.commonName) };
+}
+
+function textOf(block: Block | undefined): string {
+  const { value } = (block?.valueBlock ?? {}) as { value?: unknown };
+  if (typeof value !== 'string') throw new SyntaxError('a name is no text');
+  return value;
+}
+
 /** One extension (RFC 5280, section 4.1.2.9). */
 export function extension(id: string, isCritical: boolean, value: Block): Block {
   return sequence(oid(id), ...(isCritical ? [boolean(true)] : []), octets(toDer(value)));

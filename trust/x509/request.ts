@@ -13,6 +13,7 @@ import {
   fromDer,
   fromPem,
   integer,
+  namesOf,
   sequence,
   signed,
   tagged,
@@ -28,16 +29,23 @@ export function makeRequest(network: string, name: string, privateKey: KeyObject
   return toPem(LABEL, signed(content, privateKey));
 }
 
-/**
- * @returns The public key of a request, whose owner has proved that it has the private one.
- * @throws {SyntaxError} for anything else.
- */
-export function readRequest(text: string): KeyObject {
+export interface CertificateRequest {
+  /** Its owner has proved that it has the private one. */
+  readonly publicKey: KeyObject;
+  /** Name of the node. */
+  readonly name: string | undefined;
+  /** Absent in requests of other programs. */
+  readonly network: string | undefined;
+}
+
+/** @throws {SyntaxError} for anything that is no request. */
+export function readRequest(text: string): CertificateRequest {
   const [bytes, ...others] = fromPem(LABEL, text);
   if (bytes === undefined || others.length > 0) throw new SyntaxError('it is not one certificate request in PEM');
   const [content, , signature] = elementsOf(fromDer(bytes));
   const key = createPublicKey({ key: Buffer.from(bytesOf(elementsOf(content)[2])), format: 'der', type: 'spki' });
   if (key.asymmetricKeyType !== 'ec') throw new SyntaxError('its key is not one on an elliptic curve, such as P-256');
   if (!verify(DIGEST, bytesOf(content), key, bitsOf(signature))) throw new SyntaxError('its signature is wrong');
-  return key;
+  const { commonName: name, organization: network } = namesOf(elementsOf(content)[1]);
+  return { publicKey: key, name, network };
 }

@@ -27,7 +27,8 @@ function openssl(...args: string[]): string {
 test('a request carries a key, and proves that its owner has the private one', async (t) => {
   const key = makeKey();
   const text = makeRequest('demo', 'eu-1', key);
-  t.ok(readRequest(text).equals(createPublicKey(key)));
+  t.match(readRequest(text), { name: 'eu-1', network: 'demo' });
+  t.ok(readRequest(text).publicKey.equals(createPublicKey(key)));
   const file = join(t.testdir({ 'eu-1.csr': text }), 'eu-1.csr');
   t.match(openssl('req', '-in', file, '-verify', '-noout', '-subject'), /CN ?= ?eu-1/);
 });
@@ -37,7 +38,9 @@ test('a request of OpenSSL is taken', async (t) => {
   const file = join(folder, 'eu-1.csr');
   const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', join(folder, 'eu-1.key')];
   openssl('req', '-new', ...made, '-subj', '/CN=eu-1', '-out', file);
-  t.equal(readRequest(readFileSync(file, 'latin1')).asymmetricKeyType, 'ec');
+  const { publicKey, name, network } = readRequest(readFileSync(file, 'latin1'));
+  t.match({ name, network }, { name: 'eu-1', network: undefined });
+  t.equal(publicKey.asymmetricKeyType, 'ec');
 });
 
 const REQUEST = makeRequest('demo', 'eu-1', makeKey());
@@ -64,7 +67,10 @@ test('whichever byte of a request or a list is changed, it is refused or says th
   const list = readFileSync(join(authority.folder, 'revoked.pem'), 'latin1');
   const revoked = (pem: string): unknown =>
     readRevocationLists(pem, authority.certificates).map(({ revocations }) => revocations);
-  const keyOf = (pem: string): unknown => readRequest(pem).export({ type: 'spki', format: 'pem' });
+  const keyOf = (pem: string): unknown => [
+    readRequest(pem).name,
+    readRequest(pem).publicKey.export({ type: 'spki', format: 'pem' }),
+  ];
   for (const { label, text, read, orNothing } of [
     { label: 'CERTIFICATE REQUEST', text: REQUEST, read: keyOf, orNothing: false },
     // A list with another issuer is that of another authority, and says nothing.
