@@ -5,7 +5,9 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ReadyLine } from '../../cli/ready.ts';
+import type { TierTlsConfig } from '../../config/schema/tier-tls.ts';
 import { freePorts } from '../../test/support/ports.ts';
+import { makeTrust } from '../../test/support/trust.ts';
 import { CORES, coreFor, printed, type Running, removeFolder, start, temporaryFolder } from './processes.ts';
 import type { ServerKind } from './server.ts';
 
@@ -96,7 +98,16 @@ export interface Pair {
   stop(): Promise<void>;
 }
 
-export async function startPair(originPort: number, memoryMebibytes: number, root?: string): Promise<Pair> {
+export interface PairOptions {
+  readonly memoryMebibytes: number;
+  /** Another version of Seawall. */
+  readonly root?: string | undefined;
+  /** True: they know each other by certificates, on TLS connections. */
+  readonly hasCertificates: boolean;
+}
+
+export async function startPair(originPort: number, options: PairOptions): Promise<Pair> {
+  const { memoryMebibytes, root, hasCertificates } = options;
   const folder = temporaryFolder('pair');
   const [port, ownerPort, tier, ownerTier] = await freePorts(4);
   const file = join(folder, 'region.yaml');
@@ -105,6 +116,7 @@ export async function startPair(originPort: number, memoryMebibytes: number, roo
     `region: bench
 tier_secret: only-for-the-benchmark-of-this-machine
 memory: ${memoryMebibytes}MiB
+${hasCertificates ? `tier_tls: ${JSON.stringify(certificatesIn(folder))}` : ''}
 # Nothing gets so hot that the one that is asked keeps a copy itself.
 limits: { hot_after: 1000000 }
 edges:
@@ -136,6 +148,13 @@ sites:
       removeFolder(folder);
     },
   };
+}
+
+/** Makes certificates of both. @returns `tier_tls`. */
+function certificatesIn(folder: string): TierTlsConfig {
+  const trust = makeTrust(folder);
+  for (const name of ['asked', 'owner']) trust.issue('edge', name, 'bench');
+  return trust.tierTls;
 }
 
 const require = createRequire(import.meta.url);

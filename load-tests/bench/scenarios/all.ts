@@ -5,6 +5,17 @@ import { ALL_CORES } from './cores.ts';
 import { HITS } from './hits.ts';
 import { latency } from './latency.ts';
 import { miss, mix } from './misses.ts';
-import { peerHit, stored } from './own.ts';
+import { peerHit, securePeerHit, stored } from './own.ts';
 
-export const SCENARIOS: readonly Scenario[] = [...HITS, latency, slow, miss, peerHit, mix, ...ALL_CORES, idle, stored];
+export const SCENARIOS: readonly Scenario[] = [
+  ...HITS,
+  latency,
+  slow,
+  miss,
+  peerHit,
+  securePeerHit,
+  mix,
+  ...ALL_CORES,
+  idle,
+  stored,
+];

@@ -22,18 +22,12 @@ const pairs = new WeakMap<Server, { readonly pair: Pair; path: string }>();
 /** Names that are tried until one belongs to the other edge: half of them do. */
 const CANDIDATES = 64;
 
-export const peerHit: Scenario = {
-  name: 'hit-at-owner',
-  title: '1 KB hit at the owner, through another edge',
-  about:
-    'Two edges of a region in two processes on the same processor: one is asked for an object that the other owns, and keeps no copy itself. Processor time of both together.',
+const atOwner: Omit<Scenario, 'name' | 'title' | 'about' | 'kinds' | 'ours'> = {
   primary: 'cpuMicros',
   metrics: ['askedCpuMicros', 'ownerCpuMicros', 'requestsPerSecond', 'p50Millis', 'p99Millis', 'othersPercent'],
   setup: { name: 'pair', memoryMebibytes: 256 },
   needs: ['cache'],
   unavailable: missing.wrk,
-  kinds: () => [twoEdges({ name: 'seawall', title: 'Seawall, two edges' })],
-  ours: twoEdges,
   async prepare(server, { stage }) {
     const path = await ownedElsewhere(server, stage);
     const { pair } = pairOf(server);
@@ -55,7 +49,35 @@ export const peerHit: Scenario = {
   },
 };
 
-function twoEdges({ name, title, root }: Variant): ServerKind {
+const ABOUT =
+  'Two edges of a region in two processes on the same processor: one is asked for an object that the other owns, and keeps no copy itself. Processor time of both together.';
+
+export const peerHit: Scenario = {
+  ...atOwner,
+  name: 'hit-at-owner',
+  title: '1 KB hit at the owner, through another edge',
+  about: ABOUT,
+  kinds: () => [twoEdges({ name: 'seawall', title: 'Seawall, two edges' })],
+  ours: (variant) => twoEdges(variant),
+};
+
+export const securePeerHit: Scenario = {
+  ...atOwner,
+  name: 'hit-at-owner-tls',
+  title: '1 KB hit at the owner, through another edge, on a TLS connection with certificates on both sides',
+  about: `${ABOUT} Beside the same without certificates.`,
+  kinds: () => [
+    securedEdges({ name: 'seawall', title: 'Seawall, two edges with certificates' }),
+    twoEdges({ name: 'seawall-plain', title: 'Seawall, two edges with a secret' }),
+  ],
+  ours: securedEdges,
+};
+
+function securedEdges(variant: Variant): ServerKind {
+  return twoEdges(variant, true);
+}
+
+function twoEdges({ name, title, root }: Variant, hasCertificates = false): ServerKind {
   const { version } = seawall();
   return {
     name,
@@ -64,7 +86,7 @@ function twoEdges({ name, title, root }: Variant): ServerKind {
     abilities: new Set(['cache']),
     configs: () => ({}),
     async start({ originPort }, { memoryMebibytes }) {
-      const pair = await startPair(originPort, memoryMebibytes, root);
+      const pair = await startPair(originPort, { memoryMebibytes, root, hasCertificates });
       const server: Server = {
         kind: this,
         running: pair.asked,
