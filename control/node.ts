@@ -25,6 +25,7 @@ import { AuditFile } from './audit-file.ts';
 import { auditSealing } from './audit-key.ts';
 import { emptyRegularly } from './audit-outbox.ts';
 import { auditRoutes } from './audit-routes.ts';
+import { auditTrust } from './certificate-audit.ts';
 import { compactRegularly } from './compaction.ts';
 import { type ControlConfig, dataProblem, openDataFolder } from './data-folder.ts';
 import { addCloudflare } from './dialects/cloudflare.ts';
@@ -150,6 +151,7 @@ export async function startControl({
   const { certificates } = trust;
   const { journal } = stores;
   const audit = new AuditLog({ journal, node: control.name, file: stores.auditFile, now: wallNow, log });
+  if (certificates !== undefined) auditTrust(certificates, audit);
   await components.start(
     'audit outbox',
     () =>
