@@ -1,4 +1,4 @@
-/** What a control node trusts is in the audit log from the moment at which it counts. */
+/** Changes of what a control node trusts, in the audit log. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
