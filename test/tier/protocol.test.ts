@@ -21,6 +21,7 @@ const CALL: TierCall = {
   ask: 'owner',
   visitor: '192.0.2.0/24',
   priority: 'background',
+  background: false,
   position: { seq: 12, identity: 'a-term' },
 };
 
@@ -28,6 +29,7 @@ for (const { what, call } of [
   { what: 'for an owner', call: CALL },
   { what: 'for a shield, over http', call: { ...CALL, ask: 'shield', proto: 'http' } },
   { what: 'without a visitor', call: { ...CALL, visitor: undefined } },
+  { what: 'that goes on without its requester', call: { ...CALL, background: true } },
   { what: 'without a priority', call: { ...CALL, priority: undefined } },
   { what: 'of a node that knows nothing of the journal', call: { ...CALL, position: { seq: 0, identity: undefined } } },
   { what: 'with an id that has to be escaped', call: { ...CALL, id: 'a"b\\c' } },
