@@ -51,7 +51,7 @@ export async function explainVisit(edge: EdgeContext, question: Question): Promi
   const { key } = request.keyed;
   const redirect = redirectFor(site, parsed.scheme, target) ?? steerVisitor(edge, parsed);
   const explanation = {
-    ...explainCached(core, region.file, request),
+    ...(await explainCached(core, region.file, request)),
     refused: isAdmitted(parsed) ? null : refusal(siteGeo(site).refusalCode),
     redirect: (redirect && firstLine(redirect.headers, 'location')) ?? null,
     owners: peers.ownerNames(key),

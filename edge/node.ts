@@ -23,7 +23,6 @@ import { Repeated } from '../telemetry/repeated.ts';
 import { nodeControl } from '../tier/control.ts';
 import { countMatches } from '../tier/dry-run.ts';
 import { reportHealth } from '../tier/health-report.ts';
-import { JobAgent } from '../tier/jobs/agent.ts';
 import { listenForNodes, type RoutingFor } from '../tier/listener.ts';
 import { NodeCore, type NodeCoreOptions, type SharedByThreads } from '../tier/node-core.ts';
 import { type NodeDisk, openNodeDisk } from '../tier/node-disk.ts';
@@ -43,7 +42,6 @@ import { isProxy, senderOf } from './senders.ts';
 import { type EdgeContext, readUpgrade } from './visitor.ts';
 import { type Delivery, visitorServer } from './visitor-server.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
-import { warmStep } from './warming.ts';
 
 export interface EdgeOptions {
   readonly region: RegionConfig;
@@ -292,6 +290,9 @@ async function startParts(
       })),
   );
   if (worker?.worksOnJobs !== false) {
+    // Other threads do without them.
+    const { JobAgent } = await import('../tier/jobs/agent.ts');
+    const { warmStep } = await import('./warming.ts');
     await components.start('jobs', () => new JobAgent(core, region, (run) => warmStep(() => visits.current, run)), {
       drain: (part) => part.end(),
       close: (part) => part.close(),

@@ -7,6 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readArguments } from '../test/support/arguments.ts';
+import { MOVES } from '../tier/targets.ts';
 import { PUBLIC_BYTES } from './herd/origin.ts';
 import { isPattern } from './herd/pattern.ts';
 import {
@@ -126,11 +127,14 @@ async function coldKey(stage: Stage): Promise<void> {
   complain(visitors);
 }
 
+const EDGES = 4;
+
 /**
- * Hedges (docs/health.md) cost 2 % of the requests at most, and ten at once: a node that waits for a processor is late.
+ * A node that waits for a processor is late (docs/health.md): of the requests that wait for it each edge sends 2 % to
+ * another node as well, of each of two hops, and fifty at once.
  */
-function withHedges(what: string, value: number, least: number): Row {
-  const most = Math.floor(least * 1.02) + 10;
+function withMoves(what: string, value: number, least: number): Row {
+  const most = Math.floor(least * (1 + 2 * MOVES.share)) + EDGES * MOVES.burst;
   return {
     what,
     value: number(value),
@@ -153,7 +157,7 @@ async function privateAnswers(stage: Stage): Promise<void> {
   const counted = await stage.origin.report();
   const whole = visitors.filter(({ state }) => state === 'whole').length;
   print(`2. ${number(visitors.length)} visitors, an answer that turns out private`, [
-    withHedges('requests that the origin counted', counted.whole, visitors.length),
+    withMoves('requests that the origin counted', counted.whole, visitors.length),
     exactly('visitors that got an answer', whole, visitors.length),
     exactly('different answers', new Set(bodies).size, visitors.length),
     {
@@ -183,7 +187,6 @@ const SLOW: Habit = { kind: 'slow', bytes: 64 * 1024, everyMs: 200 };
 const REST_MS = 8_000;
 const LEAVING_MS = 8_000;
 
-const EDGES = 4;
 const PART_STEPS = 32;
 const PART_STEP_BYTES = 64 * 1024;
 

@@ -7,7 +7,6 @@ import { json } from 'node:stream/consumers';
 import { type Explanation, explainLookup, personalReason, type Question } from '../cache/explanation.ts';
 import { cacheKey, type KeyedRequest } from '../cache/key.ts';
 import { NO_PATH, rulePath } from '../config/rule-path.ts';
-import { placeOfRule } from '../config/rule-place.ts';
 import { requestBody } from '../http/body/arriving-body.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import { answerWhole, type ServerExchange } from '../http/exchange.ts';
@@ -95,15 +94,17 @@ export interface Explained {
 }
 
 /** @param file - Region file of the node. */
-export function explainCached(
+export async function explainCached(
   core: NodeCore,
   file: string,
   { method, served, target, keyed, headers }: Explained,
-): Explanation {
+): Promise<Explanation> {
   const { site, rules } = served;
   const path = rulePath(target.path);
   const request = { method, site, rules, path, keyed, headers };
   const rule = rules.ruleFor(path, 200);
+  // Not before it is asked for: it loads the parser of configs, which threads do without.
+  const { placeOfRule } = await import('../config/rule-place.ts');
   return {
     ...NOTHING,
     site: site.name,

@@ -54,6 +54,7 @@ export function failover(
     }
     targets.retries.earn();
     targets.hedges.earn();
+    targets.moves.earn();
     const attempts = new Attempts(request, sink, { ordered, targets, now });
     attempts.next(undefined);
     return attempts;
@@ -154,8 +155,8 @@ class Attempts implements Flow {
   onLate(attempt: Attempt): void {
     const next = this.#beside(attempt);
     if (next === undefined || next.health === undefined) return;
-    const { retries, events } = this.#context.targets;
-    if (!retries.trySpend()) return;
+    const { moves, events } = this.#context.targets;
+    if (!moves.trySpend()) return; // all of them move when it is left out
     events?.retried('late');
     this.#tryBeside(attempt, next, this.request);
   }

@@ -27,8 +27,8 @@ export interface ProberOptions {
   /** Asked before each pause; the pause is up to a tenth shorter or longer, so that nodes do not probe in step. */
   readonly intervalMs: () => number;
   readonly timeoutMs: () => number;
-  /** Called when an answer takes longer than answers do; `onResult` follows. */
-  readonly onLate?: () => void;
+  /** Called when an answer takes longer than answers do, and again while it does; `onResult` follows. */
+  readonly onLate?: (now: MonotonicMs) => void;
   /** Returns whether an answer tells how long answers take: those of a target that has just hung do not. */
   readonly measures?: () => boolean;
   readonly onResult: (result: ProbeResult, detail: string | undefined, now: MonotonicMs) => void;
@@ -61,6 +61,8 @@ interface Patience {
   readonly lateLeft: number;
   /** Length of the steps behind this one, which ends when the answer is late; absent: it has ended, or is not known. */
   readonly lateThenMs?: number;
+  /** True if it is known how long answers take. */
+  readonly canBeLate: boolean;
 }
 
 export class Prober {
@@ -125,14 +127,14 @@ export class Prober {
 
   #patience(): Patience {
     const timeoutMs = this.#options.timeoutMs();
-    const whole = { stepMs: timeoutMs / STEPS, left: STEPS, lateLeft: MAX_LATE_STEPS };
+    const whole = { stepMs: timeoutMs / STEPS, left: STEPS, lateLeft: MAX_LATE_STEPS, canBeLate: false };
     const lateMs = Math.max(MIN_LATE_MS, this.#roundTrip.lateAfterMs ?? timeoutMs);
     if (lateMs >= timeoutMs) return whole;
-    return { ...whole, stepMs: lateMs, lateThenMs: (timeoutMs - lateMs) / (STEPS - 1) };
+    return { ...whole, stepMs: lateMs, lateThenMs: (timeoutMs - lateMs) / (STEPS - 1), canBeLate: true };
   }
 
   #wait(sentAt: MonotonicMs, patience: Patience): void {
-    const { stepMs, left, lateLeft, lateThenMs } = patience;
+    const { stepMs, left, lateLeft, lateThenMs, canBeLate } = patience;
     const startedAt = monotonicNow();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -145,9 +147,9 @@ export class Prober {
           this.#wait(sentAt, { ...patience, lateLeft: lateLeft - 1 });
           return;
         }
-        if (lateThenMs !== undefined) this.#options.onLate?.();
+        if (canBeLate) this.#options.onLate?.(monotonicNow());
         if (left === 1) this.#finish('silent', undefined);
-        else this.#wait(sentAt, { stepMs: lateThenMs ?? stepMs, left: left - 1, lateLeft });
+        else this.#wait(sentAt, { stepMs: lateThenMs ?? stepMs, left: left - 1, lateLeft, canBeLate });
       });
     }, stepMs).unref();
   }

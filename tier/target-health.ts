@@ -95,6 +95,9 @@ const MIN_OVERDUE_MS = 50;
 /** The same while that time is not known. */
 const UNKNOWN_OVERDUE_MS = 1_000;
 
+/** Time without an answer to any request before which a target does not hang. */
+const MIN_STILL_MS = 100;
+
 /** Requests in a row that another server answered first, for which a target is left out. */
 const SLOW_IN_A_ROW = 3;
 
@@ -172,6 +175,8 @@ export class TargetHealth {
   readonly #prober: Prober | undefined;
   #isLate = false;
   #hasAnswered = false;
+  /** Time of the last answer to a request. */
+  #answeredAt = LONG_AGO;
   #state: State = { phase: 'healthy', since: LONG_AGO, failuresInARow: 0 };
   /** True once probes of `first-request` have begun. */
   #isProbed = false;
@@ -202,7 +207,7 @@ export class TargetHealth {
       probe: probing.probe,
       intervalMs: () => this.#probeInMs(probing),
       timeoutMs: probing.timeoutMs,
-      onLate: () => this.#late(),
+      onLate: (now) => this.#late(now),
       measures: () => !this.isLeftOut,
       onResult: (result, detail, now) => this.#probed(probing, result, detail, now),
     });
@@ -294,6 +299,8 @@ export class TargetHealth {
    */
   succeeded(now: MonotonicMs, isError = false): void {
     this.#hasAnswered = true;
+    this.#answeredAt = now;
+    this.#isLate = false;
     const state = this.#state;
     if (state.phase === 'healthy') {
       state.failuresInARow = 0;
@@ -387,8 +394,9 @@ export class TargetHealth {
     this.#options.onSilence?.();
   }
 
-  #late(): void {
-    if (this.isLeftOut) return;
+  /** One that answers requests meanwhile has much to do, and does not hang: to ask others as well would be worse. */
+  #late(now: MonotonicMs): void {
+    if (this.isLeftOut || this.#isLate || msBetween(this.#answeredAt, now) < MIN_STILL_MS) return;
     this.#isLate = true;
     for (const one of this.#waiting()) one.onLate();
   }
@@ -412,6 +420,9 @@ export class TargetHealth {
   }
 
   #probed(probing: ProbingOptions, result: ProbeResult, detail: string | undefined, now: MonotonicMs): void {
+    // A node that answers requests does not hang, however long its heartbeat waits in the queue with them.
+    const isAlive = probing.begins === 'at-once' && msBetween(this.#answeredAt, now) < probing.timeoutMs();
+    if (result === 'silent' && isAlive) return;
     const isGood = result === 'answered';
     if (isGood) {
       this.#isLate = false;

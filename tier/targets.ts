@@ -13,6 +13,12 @@ const RETRIES = { share: 0.2, burst: 1_000 };
 /** Hedges: one request in fifty, and a few at once, as the first requests that meet a hung server need them. */
 const HEDGES = { share: 0.02, burst: 10 };
 
+/**
+ * Requests that go to a second node as the first one is late, which may only have much to do: one in fifty, and at once
+ * as many as wait for a node in a tenth of a second at some hundreds of misses a second.
+ */
+export const MOVES = { share: 0.02, burst: 50 };
+
 /** Interval at which requests that wait are looked at. */
 const REVIEW_MS = 25;
 
@@ -29,6 +35,8 @@ export class Targets {
   events: HealthEvents | undefined;
   readonly retries: Budget = new Budget(RETRIES);
   readonly hedges: Budget = new Budget(HEDGES);
+  /** For requests that wait for a node which is late. */
+  readonly moves: Budget = new Budget(MOVES);
   #reviews: NodeJS.Timeout | undefined;
   #reviewedAt = LONG_AGO;
   #inTime = 0;

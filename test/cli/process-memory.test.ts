@@ -14,10 +14,10 @@ function emptyStore(maxBytes: number) {
   };
 }
 
-test('a node whose memory is small beside its process has half of it for what is stored, and memory is scarce', async (t) => {
+test('a node whose memory is small beside its process has seven eighths for what is stored, and memory is scarce', async (t) => {
   const store = emptyStore(4 * MIB);
   const end = boundMemory({ memoryBytes: () => 4 * MIB, store });
-  t.equal(store.maxBytes, 2 * MIB, 'from the first moment on');
+  t.equal(store.maxBytes, 3.5 * MIB, 'from the first moment on');
   t.equal(Atomics.load(scarcity, 0), 1);
   end();
 });

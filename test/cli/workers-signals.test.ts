@@ -48,7 +48,8 @@ test('SIGHUP reaches all workers, and their number may change', async (t) => {
     const after = await counted();
     t.ok(after >= before, 'no count falls');
     before = after;
-    t.equal(await metric(control, 'seawall_cache_limit_bytes'), 256 * 2 ** 20, 'they share the memory');
+    const room = await metric(control, 'seawall_cache_limit_bytes');
+    t.ok(room >= 224 * 2 ** 20 && room <= 256 * 2 ** 20, 'they share the memory');
   }
   t.equal(await metric(control, 'seawall_worker_restarts_total'), 0);
 });

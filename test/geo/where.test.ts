@@ -51,7 +51,7 @@ test('every decision is a whole sentence about regions that there are', async (t
         }
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: 10_000 },
   );
   t.same([...reasons].sort(), [
     'default',

@@ -92,6 +92,29 @@ test('a node whose heartbeat takes longer than they do is late, without being le
   targets.remove(health);
 });
 
+test('a node that answers requests is neither late nor silent, however long its heartbeat takes', async (t) => {
+  const targets = new Targets();
+  const { probe } = heartbeats(5);
+  const probing = {
+    probe,
+    begins: 'at-once',
+    intervalMs: () => 5,
+    timeoutMs: () => 500,
+    unhealthyAfter: 1,
+    healthyAfter: 2,
+  } as const;
+  const health = targets.add({ ...OPTIONS, probing });
+  // As a node does that has much to do: now and then a response, while its heartbeat waits with the rest.
+  for (const end = performance.now() + 1_500; performance.now() < end; await pause(20)) {
+    health.succeeded(monotonicNow());
+    t.notOk(health.isLate);
+    t.notOk(health.isLeftOut);
+  }
+  while (!health.isLeftOut) await pause(20);
+  t.equal(health.cause, 'silent', 'once it answers nothing any more, it is left out');
+  targets.remove(health);
+});
+
 test('a request that waits for a node has a heartbeat sent, long before the next one is due', async (t) => {
   const targets = new Targets();
   const { probe, sent } = heartbeats(1);
