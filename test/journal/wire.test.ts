@@ -24,11 +24,14 @@ test('a position comes back from its target', async (t) => {
 test('a registration comes back from the target, beside the position', async (t) => {
   const name = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/);
   const optional = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: undefined });
-  const registration = fc.record({
-    role: optional(fc.constantFrom('edge' as const, 'shield' as const)),
-    region: optional(name),
-    leaseMs: optional(fc.nat({ max: Number.MAX_SAFE_INTEGER })),
-  });
+  const registration = fc.record(
+    {
+      role: optional(fc.constantFrom('edge' as const, 'shield' as const)),
+      region: optional(name),
+      leaseMs: optional(fc.nat({ max: Number.MAX_SAFE_INTEGER })),
+    },
+    { noNullPrototype: true },
+  );
   fc.assert(
     fc.property(registration, fc.nat(), (given, seq) => {
       const target = journalTarget({ identity: 'j', seq }, given);

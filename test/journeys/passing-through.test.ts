@@ -256,9 +256,10 @@ test('a visitor that has half-closed gets its whole response, in pieces too', as
   t.match(text, /^HTTP\/1\.1 200 .*\none\r.*\ntwo\r.*\nsix\r\n0\r/s);
 });
 
-for (const { when, path } of [
-  { when: 'before the head', path: '/silent/' },
-  { when: 'in the midst of a body', path: '/begun/' },
+for (const { when, path, moreMs } of [
+  // Ten seconds more: a request that the origin works on counts until it is answered (docs/overload.md).
+  { when: 'before the head', path: '/silent/', moreMs: 10_000 },
+  { when: 'in the midst of a body', path: '/begun/', moreMs: 0 },
 ]) {
   test(`a visitor that has half-closed and gets no bytes for long counts as gone: ${when}`, async (t) => {
     const asked = Promise.withResolvers<import('node:http').ServerResponse>();
@@ -274,7 +275,7 @@ for (const { when, path } of [
     socket.end(`${method} ${network.pathOf('eu-2', path)} HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n\r\n`);
     await once(await asked.promise, 'close');
     const took = performance.now() - from;
-    t.ok(took > HALF_OPEN_MS * 0.9 && took < HALF_OPEN_MS * 1.5, `${took}`);
+    t.ok(took > HALF_OPEN_MS * 0.9 && took < HALF_OPEN_MS * 1.5 + moreMs, `${took}`);
     socket.destroy();
   });
 }
