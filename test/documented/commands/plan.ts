@@ -363,7 +363,7 @@ export const PLAN: readonly Planned[] = [
     file: 'docs/explain.md',
     begins: 'cli/seawall explain http://127.0.0.1:8081/ -H',
     stage: 'demo',
-    prints: [/ {2}site {6}demo\n/, / {2}key {7}http:\/\/127\.0\.0\.1:8081\/\n/, / \(edge, eu\): \w+\./],
+    prints: [/ {2}site {6}demo\n/, / {2}key {7}http:\/\/demo\.seawall\.test\/\n/, / \(edge, eu\): \w+\./],
   },
   {
     file: 'docs/explain.md',
