@@ -85,6 +85,9 @@ export function makeRecord(
   return out.length + textsBytes + bodies;
 }
 
+/** Largest buffer of which Node writes text into any place. */
+const MAX_WRITTEN_BUFFER = 2 ** 32 - 1;
+
 /** @param bytes - As `makeRecord` returned them. */
 export function writeRecord({ buffer, view }: RecordMemory, at: number, row: number, bytes: number, serial = 0): void {
   out.copyTo(buffer, at);
@@ -96,7 +99,11 @@ export function writeRecord({ buffer, view }: RecordMemory, at: number, row: num
   view.setInt32(at + KEY_LENGTH, counts.key, true);
   view.setInt32(at + SERIAL, serial, true);
   view.setInt32(at + OUTSIDE, counts.outside, true);
-  buffer.write(texts, at + textsAt, isWide ? 'utf16le' : 'latin1');
+  // A write into a buffer that goes on for more than 4 GiB ends the process (an assertion of Node's).
+  const from = at + textsAt;
+  const place = buffer.length > MAX_WRITTEN_BUFFER ? buffer.subarray(from, from + textsBytes) : undefined;
+  if (place !== undefined) place.write(texts, isWide ? 'utf16le' : 'latin1');
+  else buffer.write(texts, from, isWide ? 'utf16le' : 'latin1');
   let bodyAt = at + textsAt + textsBytes;
   for (const body of packed) bodyAt += body.copyTo(buffer, bodyAt);
   packed = [];

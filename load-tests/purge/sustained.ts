@@ -55,6 +55,8 @@ export async function measureSustained(seconds: number, hasEtcd: boolean): Promi
   const holes = firsts.filter((seq, index) => index > 0 && seq !== (firsts[index - 1] as number) + 1).length;
   const heapGrowth = heapInUse() - before.heap - made.numbers.length * BYTES_A_NUMBER;
   const audit = await control.verifyAudit();
+  /** Nodes, each of which registers once. */
+  const followers = real.length + 1;
   const rate = made.numbers.length / made.seconds;
   const where = hasEtcd ? ', three control nodes on three members of etcd' : '';
   print(
@@ -70,7 +72,11 @@ export async function measureSustained(seconds: number, hasEtcd: boolean): Promi
       { what: 'call to acknowledged (fsynced): p50, ms', value: quantile(made.durationsMs, 0.5).toFixed(1) },
       { what: 'call to acknowledged (fsynced): p99, ms', value: quantile(made.durationsMs, 0.99).toFixed(1) },
       exactly('holes in the acknowledged numbers, or numbers given twice', holes, 0),
-      exactly(`entries of the audit log, ${audit.finding?.code ?? 'signed'}`, audit.finding ? -1 : audit.size, newest),
+      exactly(
+        `entries of the audit log but those of ${followers} nodes, ${audit.finding?.code ?? 'signed'}`,
+        audit.finding ? -1 : audit.size - followers,
+        newest,
+      ),
       exactly('records that a node was told of out of order', witness.gaps(), 0),
       exactly('applied by the node of this process, of the journal’s newest', witness.core.ledger.applied, newest),
       ...nodes.flatMap((node, index) => [
