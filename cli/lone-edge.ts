@@ -26,7 +26,7 @@ export async function startLoneEdge({
   const journal = await startOwnJournal({ region, edge, current: () => current, log });
   try {
     const node = await startEdgeThread({ region: withJournal(region, journal), edge, log });
-    const unbound = boundMemory({ memoryBytes: () => memoryOf(current, edge), store: node.core.store });
+    const unbound = boundMemory({ memoryBytes: () => memoryOf(current, edge) });
     return {
       name: node.name,
       addresses: node.addresses,

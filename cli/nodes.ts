@@ -91,7 +91,7 @@ function shieldPlan(region: RegionConfig, index: number): NodePlan {
       const { boundMemory } = await import('./process-memory.ts');
       let current = region;
       const { core, ...node } = await startShield({ region, shield, log });
-      const unbound = boundMemory({ memoryBytes: () => memoryOf(current, shield), store: core.store });
+      const unbound = boundMemory({ memoryBytes: () => memoryOf(current, shield) });
       return {
         ...node,
         role: 'shield',

@@ -12,7 +12,7 @@ let timers: NodeJS.Timeout[] = [];
 /** 1 while memory is scarce; shared with all threads. */
 export const scarcity: Int32Array = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
-/** Keeps a node's store within what its process may take, from now on. @returns Ends that. */
+/** Watches what a process with this node takes, from now on. @returns Ends that. */
 export function boundMemory(user: MemoryUser): () => void {
   memory.add(user);
   check();
@@ -28,5 +28,5 @@ export function boundMemory(user: MemoryUser): () => void {
 }
 
 function check(): void {
-  Atomics.store(scarcity, 0, memory.check(process.memoryUsage.rss()) ? 1 : 0);
+  Atomics.store(scarcity, 0, memory.isScarce(process.memoryUsage.rss()) ? 1 : 0);
 }

@@ -1,10 +1,10 @@
 /**
  * Bound of a process's memory (promise P5): the `memory` of its nodes, a quarter of that, and 64 MiB, for all that the
- * process has resident: program, heaps of threads, connections, bodies in flight, what is stored (docs/sizing.md).
+ * process has resident: program, heaps of threads, connections, bodies in flight, what is stored (docs/sizing.md). Near
+ * the bound memory is scarce: threads hold little (thread-memory.ts).
  *
- * What is stored gives way: a store has the room that all else leaves, and at least seven eighths of its `memory`. Near
- * the bound memory is scarce: stores grow no more, so that what comes evicts, and threads hold little
- * (thread-memory.ts).
+ * What is stored does not give way. A store that was made smaller under load made a miss cost 2.5 times as much, and
+ * 5,000 visitors of one large body had it evicted under them, and fetched 330 times.
  * @module
  */
 import type { Logger } from '../telemetry/log.ts';
@@ -16,34 +16,13 @@ export function processBound(memoryBytes: number): number {
   return memoryBytes * 1.25 + 64 * MIB;
 }
 
-/**
- * Least room of a store, as a part of its `memory`. With half of it, 5,000 visitors of one large body took so much for
- * themselves that the body was evicted under them, and fetched 330 times.
- */
-const LEAST_ROOM = 7 / 8;
-
-/** Distance to the bound up to which stores grow, and at which memory is scarce, as parts of `memory`. */
-const STORE_MARGIN = 1 / 8;
+/** Distance to the bound at which memory is scarce, as a part of `memory`. */
 const SCARCE_MARGIN = 1 / 16;
-
-/** Least change of a store's room, as a part of its `memory`: each costs a lock. */
-const LEAST_CHANGE = 1 / 64;
-
-/** Store that has the room that all else leaves. */
-export interface YieldingStore {
-  readonly maxBytes: number;
-  /** Memory that the system has committed for it. */
-  readonly committedBytes: number;
-  /** True if what it evicts goes back to the system. */
-  readonly givesBack: boolean;
-  resize(maxBytes: number): void;
-}
 
 /** A node, as a part of the process. */
 export interface MemoryUser {
   /** Its `memory`, as the config says; may change. */
   readonly memoryBytes: () => number;
-  readonly store: YieldingStore;
 }
 
 export class ProcessMemory {
@@ -62,34 +41,19 @@ export class ProcessMemory {
   }
 
   /**
-   * Gives each store the room that is left.
+   * Returns whether memory is scarce.
    *
    * @param residentBytes - Of the whole process.
-   * @returns Whether memory is scarce.
    */
-  check(residentBytes: number): boolean {
+  isScarce(residentBytes: number): boolean {
     let total = 0;
     for (const { memoryBytes } of this.#users) total += memoryBytes();
-    const free = processBound(total) - residentBytes;
-    const left = free - total * STORE_MARGIN;
-    for (const { memoryBytes, store } of this.#users) {
-      const memory = memoryBytes();
-      fit(store, memory, left * (memory / total));
-    }
-    return free < total * SCARCE_MARGIN;
+    return processBound(total) - residentBytes < total * SCARCE_MARGIN;
   }
 }
 
-function fit(store: YieldingStore, memory: number, left: number): void {
-  // What does not give back pages can as well keep what is in them; else it gives way step by step, as pages go later.
-  const change = Math.max(left, store.givesBack ? -memory * LEAST_CHANGE : 0);
-  const room = Math.floor(Math.min(memory, Math.max(memory * LEAST_ROOM, store.committedBytes + change)));
-  const growth = room - store.maxBytes;
-  if (growth < 0 || growth >= memory * LEAST_CHANGE || (room === memory && growth > 0)) store.resize(room);
-}
-
 /** Warns when a store cannot have all memory that the config gives it. */
-export function warnOfLess(log: Logger, memory: number, { maxBytes: used }: Pick<YieldingStore, 'maxBytes'>): void {
+export function warnOfLess(log: Logger, memory: number, { maxBytes: used }: { readonly maxBytes: number }): void {
   if (used >= memory) return;
   log.warn({ memory, used }, 'the store cannot have so much memory: it has what is possible');
 }

@@ -11,8 +11,7 @@ import { type MonotonicMs, monotonicNow, msBetween } from '../lib/clock.ts';
 const MIB = 2 ** 20;
 
 /**
- * Growth after which a collection is worth while: when memory is scarce, and when the thread is idle. Several collections
- * a second, each for 2 MiB, made a miss cost up to 1.9 times as much.
+ * Growth after which a collection is worth while: when memory is scarce, and when the thread is idle.
  */
 const SCARCE_GROWTH_BYTES = 32 * MIB;
 const IDLE_GROWTH_BYTES = 8 * MIB;

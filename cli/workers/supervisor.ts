@@ -102,13 +102,9 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     () => WorkerGroup.start({ config: () => config.value, name, count, log, tickets, relay, memory, disk, trust }),
     { update: (part) => part.update(), close: (part) => part.close() },
   );
-  await components.start(
-    'bound of memory',
-    () => boundMemory({ memoryBytes: () => group.memoryBytes, store: memory }),
-    {
-      close: (end) => end(),
-    },
-  );
+  await components.start('bound of memory', () => boundMemory({ memoryBytes: () => group.memoryBytes }), {
+    close: (end) => end(),
+  });
   const { control: address } = edge;
   const { control } = await components.listen(
     {
