@@ -32,9 +32,6 @@ export interface SupervisedMemory {
    */
   resize(maxBytes: number, threads?: number): void;
   readonly maxBytes: number;
-  /** Memory of what is stored that the system has committed. */
-  readonly committedBytes: number;
-  readonly givesBack: boolean;
   /** Bytes in use, and keys that are stored, by all threads together. */
   readonly bytesInUse: number;
   readonly size: number;
@@ -65,10 +62,6 @@ export function createSharedMemory(options: MemoryOptions): SupervisedMemory {
     resize: (maxBytes, threads) => supervisor.resize(maxBytes, threads),
     get maxBytes() {
       return supervisor.maxBytes;
-    },
-    givesBack: supervisor.givesBack,
-    get committedBytes() {
-      return supervisor.committedBytes;
     },
     get bytesInUse() {
       return supervisor.bytesInUse;

@@ -180,12 +180,6 @@ export class SharedStore implements Store {
     return this.#slabs.bytes + this.#index.size * INDEX_BYTES + own;
   }
 
-  readonly givesBack = false;
-
-  get committedBytes(): number {
-    return this.#slabs.committedBytes;
-  }
-
   get size(): number {
     return this.#index.size;
   }

@@ -80,11 +80,6 @@ export class SharedSlabs {
     return Atomics.load(this.#words, this.#header + HELD) * this.#shape.slabBytes;
   }
 
-  /** Bytes of slabs that were ever written: the system has committed them, and does not get them back. */
-  get committedBytes(): number {
-    return Atomics.load(this.#words, this.#header + TOUCHED) * this.#shape.slabBytes;
-  }
-
   /** Bytes of slabs that a thread has pinned. */
   get pinnedBytes(): number {
     let count = 0;

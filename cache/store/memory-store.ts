@@ -81,12 +81,6 @@ export class MemoryStore implements Store {
     return this.#slabs.bytes + this.#index.size * INDEX_BYTES + this.#held + this.#decoded.bytes + this.#writing;
   }
 
-  readonly givesBack = true;
-
-  get committedBytes(): number {
-    return this.bytesInUse;
-  }
-
   get size(): number {
     return this.#index.size;
   }
