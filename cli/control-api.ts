@@ -3,8 +3,25 @@
  * @module
  */
 import type { FieldProblem, ProblemDocument } from '../control/errors.ts';
-import { UsageError } from './failure.ts';
+import type { Options } from './command.ts';
+import { DEFAULT_CONTROL } from './control-url.ts';
+import { Failure, UsageError } from './failure.ts';
 import { say } from './output.ts';
+
+/** Options of every command that calls the API with a token. */
+export const CONTROL_OPTIONS = {
+  token: {
+    type: 'text',
+    value: 'TOKEN',
+    help: 'The token. Command lines are visible in ps: prefer $SEAWALL_TOKEN, the default.',
+  },
+  control: {
+    type: 'text',
+    value: 'URL',
+    help: `The control node. By default $SEAWALL_CONTROL, else ${DEFAULT_CONTROL}.`,
+  },
+  json: { type: 'flag', help: 'Print the JSON response.' },
+} as const satisfies Options;
 
 /** @throws {UsageError} when there is no token, or what cannot be one. */
 export function tokenOf(option: string | undefined): string {
@@ -63,6 +80,19 @@ export function sayRefusal({ title, detail, errors = [] }: ProblemDocument, plac
     const place = placeOf(problem);
     const fix = problem.fix.replaceAll('`site`', '--site');
     say(`seawall: ${place ? `${place}: ` : ''}${problem.detail}. Fix: ${fix}`);
+  }
+}
+
+/**
+ * Reads an answer of the API, a refusal included.
+ *
+ * @throws {Failure} when it is something else than a control node that has answered.
+ */
+export async function answerOf<Answer>(url: URL, response: Response): Promise<Answer> {
+  try {
+    return (await response.json()) as Answer;
+  } catch {
+    throw new Failure(foreignAnswer(url, response.status));
   }
 }
 

@@ -5,8 +5,8 @@
 import { type Explanation, LIFETIME_MEANINGS, type StoredExplanation, VERDICT_MEANINGS } from '../cache/explanation.ts';
 import type { ProblemDocument } from '../control/errors.ts';
 import { defineCommand } from './command.ts';
-import { callControl, foreignAnswer, sayRefusal, tokenOf } from './control-api.ts';
-import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
+import { answerOf, CONTROL_OPTIONS, callControl, sayRefusal, tokenOf } from './control-api.ts';
+import { controlUrl } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
 import { print } from './output.ts';
 
@@ -19,7 +19,8 @@ export const explain = defineCommand({
   about: `
 Asks the control node, which asks the edges of a region and the shields: the site, the
 rule with its file and line, the key and its parts, who owns it, what is stored and
-since when, how fresh that is, and which purge has named it. Nothing changes; with
+since when, how fresh that is, and which purge has named it. Needs a token that was
+made with --read. Nothing changes; with
 --fetch the owner makes the request as well, through the cache, and says what came of
 it. Exits with 1 when no node answers, or the request is refused by all.`,
   operands: 'URL',
@@ -33,17 +34,7 @@ it. Exits with 1 when no node answers, or the request is refused by all.`,
     },
     region: { type: 'text', value: 'NAME', help: 'Region whose edges are asked. By default the first with the site.' },
     fetch: { type: 'flag', help: 'Make the request as well. What may be stored is stored.' },
-    token: {
-      type: 'text',
-      value: 'TOKEN',
-      help: 'A token made with --read. Prefer $SEAWALL_TOKEN, the default: ps shows command lines.',
-    },
-    control: {
-      type: 'text',
-      value: 'URL',
-      help: `The control node. By default $SEAWALL_CONTROL, else ${DEFAULT_CONTROL}.`,
-    },
-    json: { type: 'flag', help: 'Print the JSON response.' },
+    ...CONTROL_OPTIONS,
   },
   examples: ['https://www.example.com/news', "https://www.example.com/news -H 'Accept-Language: de' --fetch"],
 
@@ -98,12 +89,7 @@ async function call(
   if ('reason' in response) {
     throw new Failure(`${url.origin} does not answer (${response.reason}); --control or SEAWALL_CONTROL names another`);
   }
-  const text = await response.text();
-  try {
-    return { status: response.status, answer: JSON.parse(text) as Explained | ProblemDocument };
-  } catch {
-    throw new Failure(foreignAnswer(url, response.status));
-  }
+  return { status: response.status, answer: await answerOf(url, response) };
 }
 
 /** Operand or option that each member of the body comes from. */

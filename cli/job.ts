@@ -12,8 +12,8 @@ import { type JobAnswer, type JobSummary, MAX_JOB_URLS } from '../control/jobs/s
 import { millisecondsOf, monotonicNow, msSince } from '../lib/clock.ts';
 import { actionOf } from './action.ts';
 import { columns, defineCommand } from './command.ts';
-import { callControl, foreignAnswer, sayRefusal, tokenOf } from './control-api.ts';
-import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
+import { answerOf, CONTROL_OPTIONS, callControl, foreignAnswer, sayRefusal, tokenOf } from './control-api.ts';
+import { controlUrl } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
 import { print, say } from './output.ts';
 import { progressBar } from './progress-bar.ts';
@@ -73,17 +73,7 @@ with ${EXIT_FAILURE} when some have failed, or the job was ended before.`,
     key: { type: 'text', value: 'KEY', help: 'Idempotency key: a retry with the same key starts no other job.' },
     failed: { type: 'flag', help: 'results: only URLs that have failed.' },
     'no-wait': { type: 'flag', help: 'Return once the job is in the queue.' },
-    token: {
-      type: 'text',
-      value: 'TOKEN',
-      help: 'The token. Command lines are visible in ps: prefer $SEAWALL_TOKEN, the default.',
-    },
-    control: {
-      type: 'text',
-      value: 'URL',
-      help: `The control node. By default $SEAWALL_CONTROL, else ${DEFAULT_CONTROL}.`,
-    },
-    json: { type: 'flag', help: 'Print the JSON response.' },
+    ...CONTROL_OPTIONS,
   },
   examples: [
     'warm urls.txt --region eu --rate 100',
@@ -309,11 +299,7 @@ class Calls {
     place: (problem: FieldProblem) => string | undefined,
   ): Promise<Answer> {
     const response = await this.#response(path, call, place);
-    try {
-      return (await response.json()) as Answer;
-    } catch {
-      throw new Failure(foreignAnswer(new URL(response.url), response.status));
-    }
+    return answerOf(new URL(response.url), response);
   }
 
   /** @throws {Failure} if it is refused; what is to be mended is printed by then. */

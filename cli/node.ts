@@ -6,8 +6,8 @@ import { quote } from '../config/problem.ts';
 import type { ProblemDocument } from '../control/errors.ts';
 import { actionOf } from './action.ts';
 import { defineCommand } from './command.ts';
-import { callControl, foreignAnswer, sayRefusal, tokenOf } from './control-api.ts';
-import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
+import { answerOf, CONTROL_OPTIONS, callControl, sayRefusal, tokenOf } from './control-api.ts';
+import { controlUrl } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
 import { print } from './output.ts';
 
@@ -25,17 +25,7 @@ forget   receipts wait for the node no more. For one that is gone for good, or f
          that was made with --all-sites --kind drain; the audit log names it.`,
   operands: 'forget NAME',
   options: {
-    token: {
-      type: 'text',
-      value: 'TOKEN',
-      help: 'The token. Command lines are visible in ps: prefer $SEAWALL_TOKEN, the default.',
-    },
-    control: {
-      type: 'text',
-      value: 'URL',
-      help: `The control node. By default $SEAWALL_CONTROL, else ${DEFAULT_CONTROL}.`,
-    },
-    json: { type: 'flag', help: 'Print the JSON response.' },
+    ...CONTROL_OPTIONS,
   },
   examples: ['forget eu-3', 'forget eu-3 --control http://10.0.0.3:8900'],
 
@@ -48,7 +38,7 @@ forget   receipts wait for the node no more. For one that is gone for good, or f
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await callControl(url, { method: 'POST', token: tokenOf(token), signal });
     if ('reason' in response) throw new Failure(`${url.origin} does not answer: ${response.reason}`);
-    const answer = await forgotten(url, response);
+    const answer = await answerOf<{ forgotten: string } | ProblemDocument>(url, response);
     if (json) print(JSON.stringify(answer));
     if ('code' in answer) {
       if (!json) sayRefusal(answer, () => undefined);
@@ -58,12 +48,3 @@ forget   receipts wait for the node no more. For one that is gone for good, or f
     return 0;
   },
 });
-
-/** @throws {Failure} when it is something else than a control node that answers. */
-async function forgotten(url: URL, response: Response): Promise<{ forgotten: string } | ProblemDocument> {
-  try {
-    return (await response.json()) as { forgotten: string } | ProblemDocument;
-  } catch {
-    throw new Failure(foreignAnswer(url, response.status));
-  }
-}

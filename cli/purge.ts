@@ -8,8 +8,8 @@ import { parseDuration } from '../config/units.ts';
 import type { ProblemDocument } from '../control/errors.ts';
 import { type DryRunAnswer, MAX_WAIT_SECONDS, type Receipt } from '../control/schemas.ts';
 import { columns, defineCommand } from './command.ts';
-import { callControl, foreignAnswer, sayRefusal, tokenOf } from './control-api.ts';
-import { controlUrl, DEFAULT_CONTROL } from './control-url.ts';
+import { answerOf, CONTROL_OPTIONS, callControl, sayRefusal, tokenOf } from './control-api.ts';
+import { controlUrl } from './control-url.ts';
 import { EXIT_FAILURE, Failure, UsageError } from './failure.ts';
 import { print } from './output.ts';
 
@@ -47,17 +47,7 @@ A node that is gone for good is waited for until it is forgotten: seawall node f
     'dry-run': { type: 'flag', help: 'Purge nothing; print the number of stored responses that match.' },
     reason: { type: 'text', value: 'TEXT', help: 'Reason to record with the purge.' },
     key: { type: 'text', value: 'KEY', help: 'Idempotency key: a retry with the same key does not purge again.' },
-    token: {
-      type: 'text',
-      value: 'TOKEN',
-      help: 'The token. Command lines are visible in ps: prefer $SEAWALL_TOKEN, the default.',
-    },
-    control: {
-      type: 'text',
-      value: 'URL',
-      help: `The control node. By default $SEAWALL_CONTROL, else ${DEFAULT_CONTROL}.`,
-    },
-    json: { type: 'flag', help: 'Print the JSON response.' },
+    ...CONTROL_OPTIONS,
   },
   examples: [
     '--url https://www.example.com/news',
@@ -113,12 +103,7 @@ async function call(
       : 'whether anything was purged is not known';
     throw new Failure(`${url.origin} does not answer (${response.reason}); ${purged}`);
   }
-  const text = await response.text();
-  try {
-    return { status: response.status, answer: JSON.parse(text) as Answer };
-  } catch {
-    throw new Failure(foreignAnswer(url, response.status));
-  }
+  return { status: response.status, answer: await answerOf(url, response) };
 }
 
 function seconds(text: string): number {

@@ -2,12 +2,11 @@
  * Number of stored responses that a purge would match: for dry runs, the only operation that scans the store.
  * @module
  */
-import { json } from 'node:stream/consumers';
 import { Ledger, NOTHING_KNOWN, type Purgeable, type PurgeRecord } from '../cache/ledger.ts';
-import { requestBody } from '../http/body/arriving-body.ts';
 import { HttpError } from '../http/errors.ts';
-import { answerWhole, type ServerExchange } from '../http/exchange.ts';
+import type { ServerExchange } from '../http/exchange.ts';
 import { isKind } from '../journal/check.ts';
+import { answerJson } from './json-answer.ts';
 import type { NodeCore } from './node-core.ts';
 
 const MAX_BODY_BYTES = 4 * 2 ** 20;
@@ -18,16 +17,8 @@ const MAX_SELECTORS = 1_000;
 export type CountMatches = (records: readonly PurgeRecord[]) => number | Promise<number>;
 
 /** Answers a POST with `{"matches":N}`. Never rejects. */
-export async function answerMatches(count: CountMatches, exchange: ServerExchange): Promise<void> {
-  try {
-    const body = requestBody(exchange, MAX_BODY_BYTES);
-    const text = JSON.stringify({ matches: await count(recordsOf(body === undefined ? undefined : await json(body))) });
-    answerWhole(exchange, 200, ['Content-Type', 'application/json'], text);
-  } catch (error) {
-    const { status } = error instanceof HttpError ? error : new HttpError('bad_request');
-    if (exchange.hasHead) exchange.abort();
-    else answerWhole(exchange, status, ['Connection', 'close']);
-  }
+export function answerMatches(count: CountMatches, exchange: ServerExchange): Promise<void> {
+  return answerJson(exchange, MAX_BODY_BYTES, async (body) => ({ matches: await count(recordsOf(body)) }));
 }
 
 /** @throws {HttpError} `bad_request` unless it has what a purge may name. */

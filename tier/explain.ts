@@ -3,16 +3,15 @@
  * edge reads it as a visitor's (edge/explain.ts), a shield as one of an edge.
  * @module
  */
-import { json } from 'node:stream/consumers';
 import { type Explanation, explainLookup, personalReason, type Question } from '../cache/explanation.ts';
 import { cacheKey, type KeyedRequest } from '../cache/key.ts';
 import { NO_PATH, rulePath } from '../config/rule-path.ts';
-import { requestBody } from '../http/body/arriving-body.ts';
 import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
-import { answerWhole, type ServerExchange } from '../http/exchange.ts';
+import type { ServerExchange } from '../http/exchange.ts';
 import { isFieldLine } from '../http/fields/headers.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import { monotonicNow } from '../lib/clock.ts';
+import { answerJson } from './json-answer.ts';
 import type { NodeCore, ServedSite } from './node-core.ts';
 
 const NOTHING: Explanation = {
@@ -34,17 +33,8 @@ export type Explain = (question: Question) => Promise<Explanation>;
 const MAX_BODY_BYTES = 256 * 1024;
 
 /** Answers a POST with an explanation as JSON. Never rejects. */
-export async function answerExplanation(explain: Explain, exchange: ServerExchange): Promise<void> {
-  try {
-    const body = requestBody(exchange, MAX_BODY_BYTES);
-    const question = questionOf(body === undefined ? undefined : await json(body));
-    const explanation = await explain(question).catch((error: unknown) => refusedWith(error));
-    answerWhole(exchange, 200, ['Content-Type', 'application/json'], JSON.stringify(explanation));
-  } catch (error) {
-    const { status } = error instanceof HttpError ? error : new HttpError('bad_request');
-    if (exchange.hasHead) exchange.abort();
-    else answerWhole(exchange, status, ['Connection', 'close']);
-  }
+export function answerExplanation(explain: Explain, exchange: ServerExchange): Promise<void> {
+  return answerJson(exchange, MAX_BODY_BYTES, (body) => explain(questionOf(body)).catch(refusedWith));
 }
 
 function refusedWith(error: unknown): Explanation {

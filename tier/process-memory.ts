@@ -3,7 +3,7 @@
  * process has resident: program, heaps of threads, connections, bodies in flight, what is stored (docs/sizing.md). Near
  * the bound memory is scarce: threads hold little (thread-memory.ts).
  *
- * What is stored does not give way. A store that was made smaller under load made a miss cost 2.5 times as much, and
+ * The stores do not give way. One that was made smaller under load made a miss cost 2.5 times as much, and
  * 5,000 visitors of one large body had it evicted under them, and fetched 330 times.
  * @module
  */

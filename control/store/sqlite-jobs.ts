@@ -5,6 +5,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { JobChange, JobPage, JobRow, JobTable } from '../jobs/table.ts';
 import { SqliteOutbox } from './sqlite-outbox.ts';
+import { transaction } from './transaction.ts';
 
 export class SqliteJobs implements JobTable {
   readonly #db: DatabaseSync;
@@ -29,23 +30,17 @@ export class SqliteJobs implements JobTable {
 
   async commit({ expect = [], put = [], remove = [], audit }: JobChange): Promise<boolean> {
     const { version, write, remove: removeRow } = this.#statements;
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
+    return transaction(this.#db, () => {
       const isAsExpected = expect.every((row) => {
         const found = version.get(row.key);
         return row.version === (found && String(found['version']));
       });
-      if (isAsExpected) {
-        for (const { key, value } of put) write.run(key, JSON.stringify(value));
-        for (const key of remove) removeRow.run(key);
-        if (audit !== undefined) this.#outbox.insert(audit);
-      }
-      this.#db.exec(isAsExpected ? 'COMMIT' : 'ROLLBACK');
-      return isAsExpected;
-    } catch (error) {
-      this.#db.exec('ROLLBACK');
-      throw error;
-    }
+      if (!isAsExpected) return false;
+      for (const { key, value } of put) write.run(key, JSON.stringify(value));
+      for (const key of remove) removeRow.run(key);
+      if (audit !== undefined) this.#outbox.insert(audit);
+      return true;
+    });
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import type { Member, MemberStore } from '../members.ts';
+import { transaction } from './transaction.ts';
 
 export class SqliteMembers implements MemberStore {
   readonly isShared = false;
@@ -27,14 +28,9 @@ export class SqliteMembers implements MemberStore {
 
   async write(members: ReadonlyMap<string, Member>): Promise<void> {
     this.#all = new Map([...this.#all, ...members]); // also what cannot be written counts for receipts
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
+    transaction(this.#db, () => {
       for (const [key, member] of members) this.#statements.write.run(key, JSON.stringify(member));
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      this.#db.exec('ROLLBACK');
-      throw error;
-    }
+    });
   }
 
   async remove(key: string): Promise<void> {

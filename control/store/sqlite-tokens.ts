@@ -6,6 +6,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Waiting } from '../audit-outbox.ts';
 import type { StoredToken, TokenKind, TokenStore } from '../tokens.ts';
 import { SqliteOutbox } from './sqlite-outbox.ts';
+import { transaction } from './transaction.ts';
 
 export class SqliteTokens implements TokenStore {
   readonly #db: DatabaseSync;
@@ -21,7 +22,7 @@ export class SqliteTokens implements TokenStore {
   async add(token: StoredToken, audit?: Waiting): Promise<void> {
     const { id, name, hash, sites, kinds, read, created, expires, revoked } = token;
     const lists = [JSON.stringify(sites), JSON.stringify(kinds)] as const;
-    this.#write(() => {
+    transaction(this.#db, () => {
       this.#statements.insert.run(id, name, hash, ...lists, read ? 1 : 0, created, expires ?? null, revoked ?? null);
       if (audit !== undefined) this.#outbox.insert(audit);
     });
@@ -37,23 +38,11 @@ export class SqliteTokens implements TokenStore {
   }
 
   async revoke(id: string, at: number, audit?: Waiting): Promise<boolean> {
-    return this.#write(() => {
+    return transaction(this.#db, () => {
       const isRevoked = this.#statements.revoke.run(at, id).changes > 0;
       if (isRevoked && audit !== undefined) this.#outbox.insert(audit);
       return isRevoked;
     });
-  }
-
-  #write<T>(statements: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      const result = statements();
-      this.#db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      this.#db.exec('ROLLBACK');
-      throw error;
-    }
   }
 }
 

@@ -1,25 +1,7 @@
-/**
- * `seawall token` and `seawall purge`, from the shell to the journal.
- */
-import { join } from 'node:path';
-import { type Test, test } from 'tap';
+import { test } from 'tap';
 import { startTestControl } from '../control/control.ts';
 import { freeAddress } from '../support/ports.ts';
-import { runCommand } from './process.ts';
-
-const REGION = [
-  'region: eu',
-  'tier_secret: a-secret-of-the-tests',
-  'control: { listen: "127.0.0.1:0" }',
-  'sites: [{ name: shop, hosts: ["www.example.com"], origin: { servers: [{ url: "http://127.0.0.1:1" }] } }]',
-].join('\n');
-
-const seawall = (args: string[], env: NodeJS.ProcessEnv = {}) =>
-  runCommand('cli/seawall.ts', args, { SEAWALL_TOKEN: '', SEAWALL_CONTROL: '', ...env });
-
-function regionFile(t: Test): string {
-  return join(t.testdir({ 'eu.yaml': REGION }), 'eu.yaml');
-}
+import { regionFile, seawall } from './one-region.ts';
 
 test('exit code 3 names the node that has not applied a purge', async (t) => {
   const control = await startTestControl(t);

@@ -1,23 +1,8 @@
-/** Tokens from the command line. */
-import { join } from 'node:path';
-import { type Test, test } from 'tap';
+import { test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
 import type { Receipt } from '../../control/schemas.ts';
-import { runCommand, startCommand } from './process.ts';
-
-const REGION = [
-  'region: eu',
-  'tier_secret: a-secret-of-the-tests',
-  'control: { listen: "127.0.0.1:0" }',
-  'sites: [{ name: shop, hosts: ["www.example.com"], origin: { servers: [{ url: "http://127.0.0.1:1" }] } }]',
-].join('\n');
-
-const seawall = (args: string[], env: NodeJS.ProcessEnv = {}) =>
-  runCommand('cli/seawall.ts', args, { SEAWALL_TOKEN: '', SEAWALL_CONTROL: '', ...env });
-
-function regionFile(t: Test): string {
-  return join(t.testdir({ 'eu.yaml': REGION }), 'eu.yaml');
-}
+import { regionFile, seawall } from './one-region.ts';
+import { startCommand } from './process.ts';
 
 test('a token is created, used, listed and revoked', async (t) => {
   const file = regionFile(t);

@@ -1,28 +1,7 @@
-/** Removal of records: by age and by number, and never a part of a purge. */
-import { join } from 'node:path';
-import { type Test, test } from 'tap';
+import { test } from 'tap';
 import { compact } from '../../control/compaction.ts';
-import { type PurgeOrder, Purges } from '../../control/purges.ts';
-import { openEmbeddedJournal } from '../../journal/embedded.ts';
-import { type EpochMs, epochMs, monotonicMs, wallNow } from '../../lib/clock.ts';
-
-const ORDER: PurgeOrder = {
-  selectors: [
-    { kind: 'url', selector: '//www.example.com/', site: 'shop' },
-    { kind: 'tag', selector: 'a', site: 'shop' },
-  ],
-  soft: false,
-  who: 'test',
-  reason: '',
-  startedAt: monotonicMs(0),
-};
-
-function openParts(t: Test, now: () => EpochMs = wallNow) {
-  const folder = t.testdir({});
-  const journal = openEmbeddedJournal(join(folder, 'journal.sqlite'), { now });
-  t.teardown(() => journal.close());
-  return { journal, purges: new Purges({ journal, appended: () => undefined }) };
-}
+import { epochMs } from '../../lib/clock.ts';
+import { ORDER, openParts } from './purge-parts.ts';
 
 test('compaction by age and by number never splits a purge', async (t) => {
   let now = 0;

@@ -1,37 +1,20 @@
 /** Recovery: a process killed at any moment, an unusable folder, a full disk. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Test, test } from 'tap';
+import { test } from 'tap';
 import { openControlDatabase } from '../../control/data-folder.ts';
-import { type PurgeOrder, Purges } from '../../control/purges.ts';
+import { Purges } from '../../control/purges.ts';
 import type { Page, Receipt } from '../../control/schemas.ts';
 import { SqliteTokens } from '../../control/store/sqlite-tokens.ts';
 import { Tokens } from '../../control/tokens.ts';
-import { openEmbeddedJournal } from '../../journal/embedded.ts';
 import { JournalError } from '../../journal/errors.ts';
 import type { AuditedJournal } from '../../journal/journal.ts';
-import { type EpochMs, epochMs, monotonicMs, wallNow } from '../../lib/clock.ts';
+import { epochMs, wallNow } from '../../lib/clock.ts';
 import { startCommand } from '../cli/process.ts';
 import { rejectionOf } from './control.ts';
+import { ORDER, openParts } from './purge-parts.ts';
 
-const ORDER: PurgeOrder = {
-  selectors: [
-    { kind: 'url', selector: '//www.example.com/', site: 'shop' },
-    { kind: 'tag', selector: 'a', site: 'shop' },
-  ],
-  soft: false,
-  who: 'test',
-  reason: '',
-  startedAt: monotonicMs(0),
-};
 const CALL = { key: 't/k', body: Buffer.from('body') };
-
-function openParts(t: Test, now: () => EpochMs = wallNow) {
-  const folder = t.testdir({});
-  const journal = openEmbeddedJournal(join(folder, 'journal.sqlite'), { now });
-  t.teardown(() => journal.close());
-  return { journal, purges: new Purges({ journal, appended: () => undefined }) };
-}
 
 test('an idempotency key expires after a day', async (t) => {
   let now = 1_000;
