@@ -301,7 +301,8 @@ export class SharedBody implements Windowed, FillBody {
   }
 
   #overflow(): void {
-    if (this.#isReadable && this.#readers.size > 0) this.#past = this.#writer;
+    // Without readers, too: one may come that begins with what only the writer has.
+    if (this.#isReadable && this.#chunks.some((chunk) => typeof chunk === 'number')) this.#past = this.#writer;
     else this.#writer?.abort();
     this.#writer = undefined;
     if (this.#readers.size > 0) this.#trim();

@@ -25,6 +25,11 @@ export interface Drains {
 }
 
 /** @returns The drain that a store has written, whatever another program has made of it. */
-export function drainOf({ by, since, reason }: Partial<Drain>): Drain {
-  return { by: String(by), since: String(since), reason: String(reason ?? '') };
+export function drainOf({ by, since, reason }: Partial<Record<keyof Drain, unknown>>): Drain {
+  return { by: textOf(by), since: textOf(since), reason: textOf(reason) };
+}
+
+/** @returns A stored text; empty where another program has written none. */
+function textOf(stored: unknown): string {
+  return typeof stored === 'string' ? stored : '';
 }

@@ -409,6 +409,33 @@ test('the copy stays until all readers are past it when the body continues in a 
   t.equal(store.bytesInUse, 0);
 });
 
+for (const [what, options] of [
+  ['larger than may be stored', { maxKeptBytes: 300_000 }],
+  ['more than the store has room for', { maxBytes: 400_000 }],
+] as const) {
+  test(`${what}: one that comes before the first reader gets it whole all the same`, async (t) => {
+    const { body, store, flow } = stand({ kept: 'shared', ...options });
+    while (body.isStoring) body.append(bytes(body.received, body.received + 50_000));
+    const end = body.received;
+    t.ok(flow.paused);
+    t.ok(body.canReadFrom(0));
+    const reader = body.reader(0, Number.POSITIVE_INFINITY);
+    t.ok(take(reader).got.equals(bytes(0, end)));
+    t.notOk(flow.paused);
+    t.equal(store.bytesInUse, 0);
+    body.fail(broken);
+    reader.close();
+    t.equal(store.bytesInUse, 0);
+  });
+
+  test(`${what}, and no reader comes: its memory is released when it breaks off`, async (t) => {
+    const { body, store } = stand({ kept: 'shared', ...options });
+    while (body.isStoring) body.append(bytes(body.received, body.received + 50_000));
+    body.fail(broken);
+    t.equal(store.bytesInUse, 0);
+  });
+}
+
 test('the cost of many readers of one body is linear in their number', async (t) => {
   const { body } = stand();
   const readers = Array.from({ length: 20_000 }, () => body.reader(0, Number.POSITIVE_INFINITY));
@@ -482,7 +509,8 @@ test('under any history every reader gets exactly its bytes, in order, until it 
               else one.got.push(piece);
             };
             const refuse = (error: unknown): void => {
-              one.over = error instanceof LaggedError ? `cut at ${error.position}` : 'broken';
+              if (error instanceof LaggedError) one.over = `cut at ${error.position}`;
+              else one.over = error === broken ? 'broken' : `wrong: ${error}`;
             };
             try {
               const next = one.reader.next();
@@ -530,7 +558,7 @@ test('under any history every reader gets exactly its bytes, in order, until it 
           if (!beginning) throw new Error(`wrong bytes for a reader of ${start} to ${end}`);
           if (over === 'ended' && !whole) throw new Error(`clean end after ${bytesGot.length} of ${expected.length}`);
           if (over.startsWith('cut') && over !== `cut at ${start + bytesGot.length}`) throw new Error(over);
-          if (over === '') throw new Error('a reader is left waiting');
+          if (over === '' || over.startsWith('wrong')) throw new Error(over || 'a reader is left waiting');
           if (over === 'broken' && finish === 'end') throw new Error('broken without a failure');
         }
         if (body.readers !== 0 && finish === 'end') throw new Error(`${body.readers} readers left`);
@@ -539,7 +567,7 @@ test('under any history every reader gets exactly its bytes, in order, until it 
         if (store.bytesInUse !== 0) throw new Error(`${store.bytesInUse} bytes left`);
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 2000 },
   );
   t.pass();
 });

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { SharedMemory } from '../../../cache/shared/layout.ts';
 import { attach } from '../../../cache/shared/shared-memory.ts';
 import { SharedThreadFills } from '../../../cache/shared/thread-fills.ts';
+import type { FollowedFills } from '../../../cache/thread-fills.ts';
 import { HttpError } from '../../../http/errors.ts';
 import type { RawHeaders } from '../../../http/fields/headers.ts';
 import type { ScriptedExchange } from '../../support/scripted-fetch.ts';
@@ -30,11 +31,27 @@ export type FromAsking =
       readonly hit: boolean;
       readonly collapsed: boolean;
     }
-  | { readonly kind: 'failed'; readonly id: number; readonly code: string };
+  | { readonly kind: 'failed'; readonly id: number; readonly code: string }
+  /** Another thread follows a fill of this one. */
+  | { readonly kind: 'followed' };
 
 const { buffers, token } = workerData as { readonly buffers: SharedMemory; readonly token: number };
 const store = attach(buffers, token);
-const bench = new Bench({ store, threads: new SharedThreadFills(store, token) });
+
+/** Reports when another thread follows. */
+class ReportingFills extends SharedThreadFills {
+  override serve(fills: FollowedFills): void {
+    super.serve({
+      follow(place, position, follower) {
+        const flow = fills.follow(place, position, follower);
+        if (flow !== undefined) post({ kind: 'followed' });
+        return flow;
+      },
+    });
+  }
+}
+
+const bench = new Bench({ store, threads: new ReportingFills(store, token) });
 
 function post(message: FromAsking): void {
   parentPort?.postMessage(message);

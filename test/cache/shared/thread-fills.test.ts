@@ -74,6 +74,11 @@ class Thread {
     }
   }
 
+  /** Number of times that another thread has followed a fill of this one. */
+  get followed(): number {
+    return this.all.filter(({ kind }) => kind === 'followed').length;
+  }
+
   answered(id: number): Promise<Of<'answered'>> {
     return this.next('answered', (one) => one.id === id);
   }
@@ -154,8 +159,9 @@ test('while no thread ends', async (t) => {
   await t.test('an error of the origin answers requests in all threads', async (t) => {
     a.ask(20, '/broken');
     await a.asked('/broken');
+    const followed = a.followed;
     b.ask(20, '/broken');
-    await b.turn();
+    await a.next('followed', () => a.followed > followed); // one that comes after the error asks anew
     a.tell({ do: 'break', target: '/broken' });
     t.equal((await a.next('failed', ({ id }) => id === 20)).code, 'origin_unreachable');
     t.equal((await b.next('failed', ({ id }) => id === 20)).code, 'origin_unreachable');
