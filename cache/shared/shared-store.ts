@@ -400,6 +400,7 @@ export class SharedStore implements Store {
         this.#decoded.add(row, variants);
         this.onReused?.(key.toString(), variants);
         this.#countDecoded();
+        if (this.bytesInUse > this.maxBytes) this.#locked(() => this.#makeRoom(0));
       }
       return variants;
     } finally {
@@ -550,10 +551,9 @@ export class SharedStore implements Store {
     this.#marks[row] = mark;
   }
 
-  /** Counts the memory of what this thread has decoded. */
+  /** Counts the memory of what this thread has decoded. Makes no room: it is called in the middle of making some. */
   #countDecoded(): void {
     this.#threads.setBytes(this.#thread, REMEMBERED, this.#decoded.bytes);
-    if (this.bytesInUse > this.maxBytes) this.#locked(() => this.#makeRoom(0));
   }
 
   #nextId(): number {

@@ -23,25 +23,26 @@ export type SourceOf = (head: string) => Source;
 class Reader {
   readonly #socket: Socket;
   readonly #objects: Objects;
-  readonly #closed: Promise<unknown>;
-  #received: Buffer;
+  readonly #received: Buffer;
   #length = 0;
+  #isClosed = false;
+  /** Called when something was received, or the connection was closed. */
   #wake: () => void = () => undefined;
 
   private constructor(socket: Socket, objects: Objects) {
     this.#socket = socket;
     this.#objects = objects;
     this.#received = Buffer.alloc(objects.bytes + 8_192);
-    this.#closed = once(socket, 'close').then(() => {
-      throw new Error('the connection was closed');
-    });
-    this.#closed.catch(() => undefined);
     socket.on('data', (chunk: Buffer) => {
       chunk.copy(this.#received, this.#length);
       this.#length += chunk.length;
       this.#wake();
     });
     socket.on('error', () => undefined); // 'close' follows
+    socket.on('close', () => {
+      this.#isClosed = true;
+      this.#wake();
+    });
   }
 
   static async open(port: number, objects: Objects): Promise<Reader> {
@@ -66,7 +67,8 @@ class Reader {
       }
       if (end >= 0 && !this.#received.toString('latin1', 0, end).startsWith('HTTP/1.1 200'))
         throw new Error(`an answer: ${this.#received.toString('latin1', 0, end)}`);
-      await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), this.#closed]);
+      if (this.#isClosed) throw new Error('the connection was closed');
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 

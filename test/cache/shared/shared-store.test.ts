@@ -25,6 +25,22 @@ test('a store of more than 4 GiB takes and gives back responses', async (t) => {
   }
 });
 
+test('a store that gets less room evicts what no longer fits, and not the rest', async (t) => {
+  const { store: one } = openStore(4 * MEBIBYTE);
+  const keys = Array.from({ length: 200 }, (_, at) => at * 7); // large ones
+  for (const key of keys) {
+    store(one, key, key);
+    for (let i = 0; i < 3; i++) versionIn(one, key); // decoded from the second on
+  }
+  const before = one.size;
+  for (const share of [0.9, 0.8, 0.7, 0.6, 0.5]) {
+    one.resize(share * 4 * MEBIBYTE);
+    t.ok(one.size > (share - 0.15) * before, `${one.size} of ${before} keys are left, with ${share} of the room`);
+    t.same(one.errors(), []);
+    for (const key of keys) versionIn(one, key); // throws where a body is another one's
+  }
+});
+
 test('two threads at one store agree with a map, but for what is evicted', async (t) => {
   const operation = fc.record({
     kind: fc.constantFrom('set', 'set', 'delete', 'read', 'find', 'check', 'open', 'close'),
