@@ -6,6 +6,7 @@ import { JournalError } from '../errors.ts';
 import type { Appended, AuditFields, Note, Once, Purge } from '../journal.ts';
 import type { KeyValue, TxnResponse } from './connection.ts';
 import { decode, type OnceEntry } from './layout.ts';
+import { VIEW_OPERATIONS } from './view.ts';
 
 export interface Append {
   /** None: only the audit entry is written. */
@@ -106,10 +107,10 @@ export function entryOf({ body }: Once, { first, last, time, why }: Appended, at
   return { body: Buffer.from(body).toString('base64'), at, first, last, time, why };
 }
 
-/** Takes the idempotency keys from the answer to a transaction that found the store otherwise. */
+/** Takes the idempotency keys, behind the view, from the answer to a transaction that found the store otherwise. */
 export function noteKeys(attempt: Attempt, entries: readonly { readonly once: Once }[], answer: TxnResponse): void {
   for (const [index, { once }] of entries.entries()) {
-    const found: KeyValue | undefined = answer.responses?.[index]?.response_range?.kvs?.[0];
+    const found: KeyValue | undefined = answer.responses?.[VIEW_OPERATIONS + index]?.response_range?.kvs?.[0];
     if (found === undefined) attempt.known.delete(once.key);
     else attempt.known.set(once.key, { revision: found.mod_revision, entry: decode(found) as OnceEntry });
   }

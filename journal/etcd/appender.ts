@@ -14,7 +14,7 @@
  * @module
  */
 import { randomUUID } from 'node:crypto';
-import { type EpochMs, later, type MonotonicMs, msBetween } from '../../lib/clock.ts';
+import { type EpochMs, LONG_AGO, later, type MonotonicMs, msBetween } from '../../lib/clock.ts';
 import { encodeHead, type Sealed } from '../audit/log.ts';
 import type { Sealer } from '../audit/sealer.ts';
 import { JournalError } from '../errors.ts';
@@ -24,7 +24,7 @@ import { EtcdRefusal, type TxnResponse } from './connection.ts';
 import { encode, encodeAudit, encodeBatch, type Head, isKeptOnce, MAX_BATCH_BYTES, type OnceEntry } from './layout.ts';
 import type { JournalSession, Replica } from './replica.ts';
 import { callError, hasWrittenNothing, put, range, wasWrittenAt } from './requests.ts';
-import { readAudit, readBatches } from './view.ts';
+import { readAudit, readBatches, viewOperations } from './view.ts';
 
 export interface AppenderOptions {
   readonly replica: Replica;
@@ -41,11 +41,25 @@ export interface AppenderOptions {
 const PAUSE_MS = 50;
 /** Idempotency keys of a transaction; each takes an operation, of which etcd allows 128. */
 const MAX_KEYS_AT_ONCE = 100;
+/** Time for which other control nodes that have appended are taken to have more. */
+const RIVAL_MS = 1_000;
+/** Time after which a control node that seems to be alone leaves a turn all the same. */
+const ALONE_MS = 200;
+/** Transactions that are left to other control nodes after one of this process; of two others each has one. */
+const TURNS_LEFT = 2;
+const MAX_TURN_MS = 50;
 
 export class Appender {
   readonly #options: AppenderOptions;
   #pending: Append[] = [];
   #flushing: Promise<void> = Promise.resolve();
+  /** Revision of the head at the last transaction of this process, its end, and its duration. */
+  #writtenRevision = '0';
+  #wroteAt = LONG_AGO;
+  #transactionMs = 0;
+  /** Time of the last transaction on top of a head that another control node had written. */
+  #rivalSeenAt = LONG_AGO;
+  #restedAt = LONG_AGO;
   /** False once a write has failed, until the next one succeeds. */
   isWritable = true;
 
@@ -61,25 +75,43 @@ export class Appender {
   /** Writes what is pending, after what is being written. */
   flush(): Promise<void> {
     this.#flushing = this.#flushing.then(async () => {
-      while (this.#pending.length > 0) await this.#write(this.#takePending());
+      while (this.#pending.length > 0) {
+        await this.#turn();
+        await this.#write(this.#takePending([]));
+      }
     });
     return this.#flushing;
   }
 
-  /** @returns As many appends as fit into a transaction. */
-  #takePending(): Append[] {
+  /** @returns As many of those that wait as fit into a transaction with `taken`. */
+  #takePending(taken: readonly Append[]): Append[] {
     let [bytes, keys, count] = [0, 0, 0];
-    for (const append of this.#pending) {
+    for (const append of [...taken, ...this.#pending]) {
       bytes += append.bytes;
       keys += append.once === undefined ? 0 : 1;
       if (count > 0 && (bytes > MAX_BATCH_BYTES || keys > MAX_KEYS_AT_ONCE)) break;
       count += 1;
     }
-    return this.#pending.splice(0, count);
+    return this.#pending.splice(0, Math.max(0, count - taken.length));
   }
 
-  /** Settles all of them. */
-  async #write(appends: readonly Append[]): Promise<void> {
+  /**
+   * Leaves the head to other control nodes that have something to append, if there are any: the one that has just
+   * written it knows it first, and would always write it again before they have read it. They show only when they
+   * write, so that once in a while there is a turn for those that have never come to it.
+   */
+  async #turn(): Promise<void> {
+    const { monotonic, wait } = this.#options;
+    const now = monotonic();
+    const hasRivals = msBetween(this.#rivalSeenAt, now) <= RIVAL_MS;
+    if (!hasRivals && msBetween(this.#restedAt, now) <= ALONE_MS) return;
+    this.#restedAt = now;
+    const restMs = Math.min(MAX_TURN_MS, TURNS_LEFT * this.#transactionMs) - msBetween(this.#wroteAt, now);
+    if (restMs > 0) await wait(restMs);
+  }
+
+  /** Settles all of them, and those that have joined them meanwhile. */
+  async #write(appends: Append[]): Promise<void> {
     try {
       await this.#commit(appends);
       this.isWritable = true;
@@ -89,7 +121,7 @@ export class Appender {
     }
   }
 
-  async #commit(appends: readonly Append[]): Promise<void> {
+  async #commit(appends: Append[]): Promise<void> {
     const { replica, monotonic, wait, timeoutMs } = this.#options;
     const giveUpAt = later(monotonic(), timeoutMs);
     const attempt: Attempt = { unknown: new Map(), known: new Map() };
@@ -97,7 +129,9 @@ export class Appender {
       try {
         const session = await replica.connected();
         if (attempt.unknown.size > 0 && (await this.#resolve(session, attempt))) return;
-        if (await this.#try(session, appends, attempt)) return;
+        // Those that have come meanwhile join: but not what may be in the store already.
+        if (attempt.unknown.size === 0) appends.push(...this.#takePending(appends));
+        if (await replica.writing(() => this.#try(session, appends, attempt))) return;
       } catch (error) {
         const isFinal = error instanceof JournalError && error.code !== 'journal_unreachable';
         if (isFinal || (hasWrittenNothing(error) && attempt.unknown.size === 0)) throw error;
@@ -111,13 +145,13 @@ export class Appender {
     }
   }
 
-  /** @returns Whether it was committed; otherwise another control node was faster, and the view is read again. */
+  /** @returns Whether it was committed; otherwise another control node was faster, and the view is what it wrote. */
   async #try(
     { connection, termBefore }: JournalSession,
     appends: readonly Append[],
     attempt: Attempt,
   ): Promise<boolean> {
-    const { replica, sealer } = this.#options;
+    const { replica, sealer, monotonic } = this.#options;
     const { view, layout } = replica;
     const { head, headRevision, termsRevision, state } = view;
     const time = Math.max(this.#wallMs, head?.time ?? 0);
@@ -161,9 +195,11 @@ export class Appender {
         ...entries.map(({ once, outcome }) => put(layout.once(once.key), encode(entryOf(once, outcome, this.#wallMs)))),
         ...this.#putsAudit(id, audit),
       ],
-      failure: entries.map(({ once }) => range(layout.once(once.key))),
+      failure: [...viewOperations(layout, state.newest), ...entries.map(({ once }) => range(layout.once(once.key)))],
     };
+    if (headRevision !== this.#writtenRevision) this.#rivalSeenAt = monotonic();
     let answer: TxnResponse;
+    const sentAt = monotonic();
     try {
       answer = await connection.call<TxnResponse>('/v3/kv/txn', body);
     } catch (error) {
@@ -173,10 +209,13 @@ export class Appender {
     }
     if (!answer.succeeded) {
       noteKeys(attempt, entries, answer);
-      await replica.current();
+      replica.acceptFound(connection, answer);
       return false;
     }
     const { revision } = answer.header;
+    this.#wroteAt = monotonic();
+    this.#transactionMs = msBetween(sentAt, this.#wroteAt);
+    this.#writtenRevision = purges.length > 0 ? revision : headRevision;
     if (purges.length > 0) {
       const firstOfBatch = state.newest + 1;
       replica.accept(

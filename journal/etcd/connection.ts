@@ -38,11 +38,12 @@ export interface EtcdChannel {
    */
   call<Response>(path: string, body: unknown): Promise<Response>;
   /**
-   * Calls back for each event of the key. Events may be late, missing or doubled: each is a hint to read.
+   * Calls back for each event of the key, with its revision, where it has one. Events may be late, missing or doubled:
+   * each is a hint to read.
    *
    * @returns when the watch has ended.
    */
-  watch(key: string, changed: () => void): Promise<void>;
+  watch(key: string, changed: (revision: string | undefined) => void): Promise<void>;
   end(): void;
 }
 
@@ -62,6 +63,15 @@ export interface TxnResponse {
   readonly header: { readonly revision: string };
   readonly succeeded?: boolean;
   readonly responses?: readonly { readonly response_range?: RangeResponse }[];
+}
+
+interface WatchResponse {
+  readonly result?: { readonly events?: readonly { readonly kv?: Partial<KeyValue> }[] };
+}
+
+function newestRevision({ result }: WatchResponse): string | undefined {
+  const revision = result?.events?.at(-1)?.kv?.mod_revision;
+  return typeof revision === 'string' && /^\d{1,19}$/.test(revision) ? revision : undefined;
 }
 
 /** A refusal by etcd: the call had no effect, unless etcd says that it has timed out. */
@@ -146,7 +156,7 @@ export class EtcdConnection implements EtcdChannel {
     throw new EtcdRefusal(code, error);
   }
 
-  async watch(key: string, changed: () => void): Promise<void> {
+  async watch(key: string, changed: (revision: string | undefined) => void): Promise<void> {
     const client = new Client(this.endpoint, { ...this.#limits(), bodyTimeout: 0, connect: this.#connectOnce() });
     try {
       const { statusCode, body } = await client.request({
@@ -157,7 +167,7 @@ export class EtcdConnection implements EtcdChannel {
         signal: this.ended,
       });
       if (statusCode !== 200) return;
-      for await (const _ of jsonLines(body, MAX_EVENT_BYTES)) changed();
+      for await (const line of jsonLines(body, MAX_EVENT_BYTES)) changed(newestRevision(line as WatchResponse));
     } catch {
       // It has ended, for whatever reason; the caller opens another one.
     } finally {

@@ -14,10 +14,10 @@ import type { JournalRecord, JournalState } from '../journal.ts';
 import { Listeners } from '../listeners.ts';
 import type { EtcdAccess, EtcdChannel, RangeResponse, TxnResponse } from './connection.ts';
 import { encode, FORMAT, Layout } from './layout.ts';
-import { MAX_RECENT, RecentRecords } from './recent.ts';
+import { RecentRecords } from './recent.ts';
 import { callError, put, wasWrittenAt } from './requests.ts';
 import { type Session, Sessions } from './sessions.ts';
-import { readBatches, readView, type View } from './view.ts';
+import { BATCHES_AT_ONCE, type Found, foundIn, readBatches, readView, type View } from './view.ts';
 
 export interface ReplicaOptions extends EtcdAccess {
   /** Beginning of all keys, so that others can use the same etcd. */
@@ -34,8 +34,8 @@ export interface JournalSession extends Session {
 }
 
 const WATCH_PAUSE_MS = 1_000;
-/** Batches of one answer of etcd; each may have a megabyte. */
-const BATCHES_AT_ONCE = 32;
+/** A number after which there are none. */
+const NO_BATCHES = Number.MAX_SAFE_INTEGER - 1;
 
 export class Replica {
   readonly layout: Layout;
@@ -47,6 +47,8 @@ export class Replica {
   #refreshing: Promise<unknown> = Promise.resolve();
   /** Read that has not begun. */
   #queued: Promise<JournalState> | undefined;
+  /** Resolves when the answer to the transaction that is being made has been taken. */
+  #writing: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(options: ReplicaOptions) {
@@ -82,6 +84,25 @@ export class Replica {
   /** @returns The connection that is open, or the next one. @throws {JournalError} */
   connected(): Promise<JournalSession> {
     return this.#sessions.connected();
+  }
+
+  /**
+   * Writes the head, and takes the answer. Events of the head that come meanwhile wait for that: it may be what they
+   * are about.
+   */
+  async writing<T>(write: () => Promise<T>): Promise<T> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#writing = promise;
+    try {
+      return await write();
+    } finally {
+      resolve();
+    }
+  }
+
+  /** Takes the state from the answer to a transaction that found another one (view.ts, `viewOperations`). */
+  acceptFound(connection: EtcdChannel, answer: TxnResponse): void {
+    this.#take(connection, foundIn(answer, this.#options.network));
   }
 
   /** Gives up the connection: the next call opens another one. */
@@ -142,35 +163,28 @@ export class Replica {
     const session = await this.connected();
     if (session !== wasOpen) return this.state; // that was a read
     try {
-      await this.#takeView(session.connection, await this.#read(session.connection));
+      this.#take(session.connection, await this.#read(session.connection, this.state.newest));
       return this.state;
     } catch (error) {
       throw callError(error);
     }
   }
 
-  #read(connection: EtcdChannel): Promise<View> {
-    return readView(connection, this.layout, this.#options.network);
+  #read(connection: EtcdChannel, known: number): Promise<Found> {
+    return readView(connection, this.layout, this.#options.network, known);
   }
 
-  async #takeView(connection: EtcdChannel, view: View): Promise<void> {
+  #take(connection: EtcdChannel, { view, batches }: Found): void {
     const { newest } = this.state;
-    const news: JournalRecord[] = [];
-    if (view.state.newest > newest && view.state.newest - newest <= MAX_RECENT) {
-      const batches = await readBatches(connection, this.layout, newest, BATCHES_AT_ONCE);
-      news.push(...batches.flatMap(({ records }) => records).filter(({ seq }) => seq > newest));
-    }
     // An append of this process may have been answered meanwhile.
-    if (connection.ended.aborted || view.state.newest < this.state.newest) return;
-    this.accept(
-      view,
-      news.filter(({ seq }) => seq > this.state.newest && seq <= view.state.newest),
-    );
+    if (connection.ended.aborted || view.state.newest < newest) return;
+    const isNew = ({ seq }: JournalRecord): boolean => seq > newest && seq <= view.state.newest;
+    this.accept(view, batches.flatMap(({ records }) => records).filter(isNew));
   }
 
   async #begin(connection: EtcdChannel): Promise<JournalSession> {
     await this.#makeStore(connection);
-    const view = await this.#read(connection);
+    const { view } = await this.#read(connection, NO_BATCHES);
     if (this.#isClosed) throw new JournalError('journal_closed');
     this.#recent.clear(); // the store may be another one than before
     this.accept(view, []);
@@ -194,8 +208,13 @@ export class Replica {
   }
 
   async #watch(connection: EtcdChannel): Promise<void> {
-    const read = (): void => {
-      this.current().catch(() => undefined); // whatever needs the state reads it again
+    const read = (revision: string | undefined): void => {
+      const look = async (): Promise<void> => {
+        await this.#writing;
+        const isKnown = revision !== undefined && BigInt(revision) <= BigInt(this.view.headRevision);
+        if (!isKnown) await this.current();
+      };
+      look().catch(() => undefined); // whatever needs the state reads it again
     };
     while (!connection.ended.aborted) {
       await connection.watch(this.layout.head, read);

@@ -5,7 +5,7 @@
 import { type AuditHead, type AuditState, decodeHead, decodeState, EMPTY_LOG } from '../audit/log.ts';
 import { JournalError } from '../errors.ts';
 import type { JournalState } from '../journal.ts';
-import type { EtcdChannel, RangeResponse, TxnResponse } from './connection.ts';
+import type { EtcdChannel, KeyValue, RangeResponse, TxnResponse } from './connection.ts';
 import {
   type AuditBatch,
   type Batch,
@@ -30,13 +30,53 @@ export interface View {
   readonly state: JournalState;
 }
 
+/** The store, and batches after the newest number that was known. */
+export interface Found {
+  readonly view: View;
+  /** In order, the first of them; none where there are too many. */
+  readonly batches: readonly Batch[];
+}
+
+/** Batches of one answer of etcd; each may have a megabyte. */
+export const BATCHES_AT_ONCE = 32;
+
 /** @throws {JournalError} `journal_unreachable`, `journal_foreign`, `journal_corrupt`; {EtcdRefusal}. */
-export async function readView(channel: EtcdChannel, layout: Layout, network: string): Promise<View> {
-  const { head, terms, floor, meta, auditHead } = layout;
-  const { responses = [] } = await channel.call<TxnResponse>('/v3/kv/txn', {
-    success: [head, terms, floor, meta, auditHead].map((key) => range(key)),
-  });
-  const [headKv, termsKv, floorKv, metaKv, auditKv] = responses.map((one) => one.response_range?.kvs?.[0]);
+export async function readView(channel: EtcdChannel, layout: Layout, network: string, known: number): Promise<Found> {
+  const answer = await channel.call<TxnResponse>('/v3/kv/txn', { success: viewOperations(layout, known) });
+  return foundIn(answer, network);
+}
+
+/**
+ * Operations of a transaction that read the store; {@link foundIn} reads the answers to them.
+ *
+ * @param known - Batches after this number come with it.
+ */
+export function viewOperations(layout: Layout, known: number): object[] {
+  const { head, terms, floor, meta, auditHead, batchesEnd } = layout;
+  const batches = range(layout.batch(known + 1), { range_end: batchesEnd, limit: BATCHES_AT_ONCE });
+  return [...[head, terms, floor, meta, auditHead].map((key) => range(key)), batches];
+}
+
+/** Number of the operations of {@link viewOperations}. */
+export const VIEW_OPERATIONS = 6;
+
+/**
+ * @param answer - To a transaction whose first operations are {@link viewOperations}.
+ * @throws {JournalError} `journal_unreachable`, `journal_foreign`, `journal_corrupt`
+ */
+export function foundIn({ responses = [] }: TxnResponse, network: string): Found {
+  const ranges = responses.slice(0, VIEW_OPERATIONS).map((one) => one.response_range?.kvs ?? []);
+  const batches = (ranges.pop() ?? []).map(decodeBatch);
+  return {
+    view: viewOf(
+      ranges.map(([kv]) => kv),
+      network,
+    ),
+    batches,
+  };
+}
+
+function viewOf([headKv, termsKv, floorKv, metaKv, auditKv]: readonly (KeyValue | undefined)[], network: string): View {
   if (metaKv === undefined) throw new JournalError('journal_unreachable', 'the store has become empty');
   checkMeta(metaKv, network);
   const found = headKv === undefined ? undefined : (decode(headKv) as Head);

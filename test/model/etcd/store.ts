@@ -72,7 +72,7 @@ export class ModelEtcd {
   /** Another number after each restore: calls that were made before have no effect afterwards. */
   #generation = 0;
   readonly #channels = new Set<ModelChannel>();
-  readonly #watches = new Set<{ key: string; changed: () => void }>();
+  readonly #watches = new Set<{ key: string; changed: (revision: string) => void }>();
   /** Until then no call is answered. */
   downUntil = 0;
   /** True: every call is answered at once. */
@@ -138,7 +138,7 @@ export class ModelEtcd {
     return { fate, delayMs: DELAYS_MS[number & 7] as number };
   }
 
-  watch(key: string, changed: () => void): () => void {
+  watch(key: string, changed: (revision: string) => void): () => void {
     const watch = { key: decoded(key), changed };
     this.#watches.add(watch);
     return () => this.#watches.delete(watch);
@@ -226,12 +226,13 @@ export class ModelEtcd {
   }
 
   #ring(key: string): void {
+    const revision = String(this.#revision);
     for (const watch of this.#watches) {
       if (watch.key !== key) continue;
       const { fate, delayMs } = this.fate();
       if (fate === 'lost') continue;
       for (let times = fate === 'late' ? 2 : 1; times > 0; times -= 1) {
-        this.#clock.after(delayMs * times, () => this.#watches.has(watch) && watch.changed());
+        this.#clock.after(delayMs * times, () => this.#watches.has(watch) && watch.changed(revision));
       }
     }
   }
@@ -262,7 +263,7 @@ export class ModelChannel implements EtcdChannel {
     return made as Promise<Response>;
   }
 
-  async watch(key: string, changed: () => void): Promise<void> {
+  async watch(key: string, changed: (revision: string | undefined) => void): Promise<void> {
     const stop = this.#etcd.watch(key, changed);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended.addEventListener('abort', () => resolve(), { once: true });
