@@ -71,6 +71,8 @@ export interface CacheRequest {
   readonly minPosition: JournalPosition;
   /** Absent unless requests are traced. */
   readonly trace?: RequestTrace | undefined;
+  /** Newest purge that has named what is stored for it: set by the lookup. */
+  purge?: number | undefined;
 }
 
 /** Subset of AbortSignal that the cache uses. */

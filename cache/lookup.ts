@@ -51,6 +51,8 @@ export interface Found {
   readonly isUnverified: boolean;
   /** True if a precondition for the origin does not hold for the response. */
   readonly isRefused: boolean;
+  /** Number of the newest purge that has named it, where that is why it is not fresh. */
+  readonly purge?: number | undefined;
 }
 
 /** Lookup of a request that was made before the cache got it, in the same turn of the event loop. */
@@ -83,6 +85,7 @@ export function lookup(
   const firstFacts = factsOf(first, request);
   if (firstFacts.bypasses) return BYPASSED;
   let reason: ForwardReason = 'vary-miss';
+  let purge: number | undefined;
   for (const stored of variants) {
     const isSelected = profile.selects(stored.vary);
     if (isSelected === undefined) return UNDECIDED;
@@ -98,8 +101,17 @@ export function lookup(
     // What a purge has taken away is as good as never stored.
     if (verdict !== 'hard') return judged(ledger, facts, stored, verdict, request, profile, now, at);
     if (reason === 'vary-miss') reason = 'uri-miss';
+    purge ??= newestPurge(ledger, stored, request);
   }
-  return reason === 'bypass' ? PERSONAL : reason === 'vary-miss' ? OTHER_VARIANTS : NOTHING_STORED;
+  const found = reason === 'bypass' ? PERSONAL : reason === 'vary-miss' ? OTHER_VARIANTS : NOTHING_STORED;
+  return purge === undefined ? found : { ...found, purge };
+}
+
+/** @returns Number of the newest purge that has named a response. */
+function newestPurge(ledger: Ledger, stored: StoredResponse, { keyed }: LookupRequest): number | undefined {
+  if (keyed === undefined) return undefined;
+  const { hard, soft } = ledger.newestPurges(stored, keyed);
+  return Math.max(hard, soft) || undefined;
 }
 
 function verdictOn(ledger: Ledger, stored: StoredResponse, request: LookupRequest): Verdict | undefined {
@@ -126,7 +138,8 @@ function judged(
   const outcome = isTrusted ? afterPurges(stored, verdict, usable) : usable === 'request' ? usable : 'stale';
   if (outcome === 'fresh' && !isRefused) return facts.fresh;
   const reason = outcome === 'stale' || outcome === 'request' ? outcome : undefined;
-  return { outcome, stored, facts, reason, isTrusted, isUnverified: isKnown && !isTrusted, isRefused };
+  const purge = verdict === 'soft' ? newestPurge(ledger, stored, request) : undefined;
+  return { outcome, stored, facts, reason, isTrusted, isUnverified: isKnown && !isTrusted, isRefused, purge };
 }
 
 /**

@@ -64,7 +64,7 @@ ${RUN_ABOUT}`,
           close: () => nodes.close(),
         };
       },
-      { level, json, logsToOutput: regions.some(({ access_log: file }) => file === '-') },
+      { level, json, logsToOutput: regions.some(({ access_log: log }) => log?.to === '-') },
     );
   },
 });

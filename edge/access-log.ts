@@ -3,45 +3,59 @@
  * @module
  */
 import { siblingPath } from '../config/path.ts';
+import { isSyslog } from '../config/schema/access-log.ts';
 import type { RegionConfig } from '../config/schema.ts';
 import type { Component } from '../lib/components.ts';
-import { AccessLog } from '../telemetry/access-log.ts';
+import { accessFormat } from '../telemetry/access-log/format.ts';
+import { AccessLog } from '../telemetry/access-log/log.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 /** Access log of an edge: goes where the newest config says. */
 export class EdgeAccessLog implements Component<RegionConfig> {
   readonly #log: Logger;
-  #file: string | undefined;
+  #config: string;
   /** Log that answers are written to; `undefined` where the config asks for none. */
   current: AccessLog | undefined;
+  /** Finds the country of an address; set once it can be known. */
+  country: (ip: string) => string | undefined = () => undefined;
 
   constructor(region: RegionConfig, log: Logger) {
     this.#log = log;
-    this.#open(fileOf(region));
+    this.#config = configOf(region);
+    this.#open(region);
   }
 
-  /** Opens the file anew, which may have been moved away, or the other one that the config names now. */
+  /** Opens the file anew, which may have been moved away, or what the config names now. */
   update(region: RegionConfig): void {
-    const file = fileOf(region);
-    if (file === this.#file) {
+    const config = configOf(region);
+    if (config === this.#config) {
       this.current?.reopen();
       return;
     }
+    this.#config = config;
     void this.current?.close(); // never rejects; what waits is written
-    this.#open(file);
+    this.#open(region);
   }
 
   async close(): Promise<void> {
     await this.current?.close();
   }
 
-  #open(file: string | undefined): void {
-    const onProblem = (detail: string): void => this.#log.warn({ detail, file }, 'access log');
-    this.#file = file;
-    this.current = file === undefined ? undefined : new AccessLog({ file, onProblem });
+  #open({ file: region, access_log: config, tier_secret: secret }: RegionConfig): void {
+    this.current = undefined;
+    if (config === undefined) return;
+    const to = config.to === '-' || isSyslog(config.to) ? config.to : siblingPath(region, config.to);
+    const onProblem = (detail: string): void => this.#log.warn({ detail, file: to }, 'access log');
+    const format = accessFormat(config, { secret, country: (ip) => this.country(ip) });
+    this.current = new AccessLog({ to, format, sample: config.sample, onProblem });
   }
 }
 
-function fileOf({ file, access_log: name }: RegionConfig): string | undefined {
-  return name === undefined || name === '-' ? name : siblingPath(file, name);
+function configOf({ file, access_log: config }: RegionConfig): string {
+  return JSON.stringify([file, config]);
+}
+
+/** Returns whether lines have the country of visitors. */
+export function logsCountries({ access_log: config }: Pick<RegionConfig, 'access_log'>): boolean {
+  return config?.fields.includes('country') === true;
 }

@@ -12,6 +12,7 @@ import type { Decision } from '../geo/steering.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { NodeCertificates } from '../trust/node-certificates.ts';
+import { logsCountries } from './access-log.ts';
 import { siteGeo } from './site-geo.ts';
 
 export class EdgeGeo {
@@ -80,8 +81,8 @@ export class EdgeGeo {
 }
 
 /** Returns whether an edge of the region opens location databases. */
-export function locatesVisitors({ sites }: RegionConfig): boolean {
-  return sites.some((site) => siteGeo(site).isUsed);
+export function locatesVisitors({ sites, access_log }: RegionConfig): boolean {
+  return logsCountries({ access_log }) || sites.some((site) => siteGeo(site).isUsed);
 }
 
 function steers({ sites }: RegionConfig): boolean {

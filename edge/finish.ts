@@ -15,8 +15,17 @@ import type { OwnHead, ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { siteGeo } from './site-geo.ts';
 
-/** The fields of a visitor's request that the site's origin gets to see. */
-export function cleanedHeaders(headers: RawHeaders, site: SiteConfig, place: GeoLocation | undefined): string[] {
+/**
+ * The fields of a visitor's request that the site's origin gets to see.
+ *
+ * @param idNames - Of the field with its identifier, which is added where it is sent.
+ */
+export function cleanedHeaders(
+  headers: RawHeaders,
+  site: SiteConfig,
+  place: GeoLocation | undefined,
+  idNames?: ReadonlySet<string> | undefined,
+): string[] {
   const { set, remove } = site.request_headers;
   const withGeo = siteGeo(site).fieldsFor(stripUntrusted(removeHopByHop(headers), allowedFields(site)), place);
   const { names, added } = changesOf(site.request_headers, () => ({
@@ -26,6 +35,7 @@ export function cleanedHeaders(headers: RawHeaders, site: SiteConfig, place: Geo
   }));
   const changed = names.size === 0 ? withGeo : withoutFieldsLike(withGeo, names);
   changed.push(...added);
+  if (idNames !== undefined) removeFields(changed, idNames);
   return changed;
 }
 

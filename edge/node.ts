@@ -15,6 +15,7 @@ import { AddressCounts } from '../http/listener/address-counts.ts';
 import { LISTENER_LIFETIME, type ListenerOptions, listen } from '../http/listener/listener.ts';
 import type { SecureListening } from '../http/listener/tls.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
+import { requestIdField } from '../http/request-id.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { CONTROL_LIFETIME } from '../telemetry/control-listener.ts';
@@ -39,7 +40,7 @@ import { PreparedResponses } from './prepared-responses.ts';
 import { type OnLimited, RateLimits } from './rate-limits.ts';
 import { EdgeRouting } from './routing.ts';
 import { isProxy, senderOf } from './senders.ts';
-import { type EdgeContext, readUpgrade } from './visitor.ts';
+import { type EdgeContext, idNameOf, readUpgrade, requestId } from './visitor.ts';
 import { type Delivery, visitorServer } from './visitor-server.ts';
 import { type SharedTls, visitorTls } from './visitor-tls.ts';
 
@@ -254,6 +255,7 @@ async function startParts(
     await opened.open(region);
     return opened;
   });
+  accessLog.country = (ip) => geo.locate(ip)?.country;
   const spool = await components.start(
     'spool',
     () =>
@@ -269,8 +271,8 @@ async function startParts(
     () => new RateLimits(region.sites, reportLimited(core), worker === undefined ? undefined : name),
     { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
   );
-  const prepared = await components.start('prepared', () => new PreparedResponses(name, region.limits), {
-    update: (part, { limits }) => part.update(limits),
+  const prepared = await components.start('prepared', () => new PreparedResponses(name, region), {
+    update: (part, next) => part.update(next),
     close: (part) => part.close(),
   });
   const visits = await components.start(
@@ -279,6 +281,7 @@ async function startParts(
       new Visits(region, (of) => ({
         core,
         region: of,
+        idName: idNameOf(of),
         origin,
         peers,
         geo,
@@ -315,6 +318,7 @@ async function startParts(
             visitorTls(core, region, worker, {
               onRequest,
               isPrepared: delivery === 'prepared',
+              idName: () => config.value.request_id,
             }),
           { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
         );
@@ -366,18 +370,21 @@ function visitorListener(
     onConnection: (socket, wire, unread) => front.server.accept(socket, wire, unread),
     onRequest,
     onRefused: (error) => core.refused('public', error),
+    idName: () => config.value.request_id,
     onRetire: () => front.server.retire(),
     onUpgrade: (request) =>
       answerUpgrade(request, {
         core,
         listener: 'public',
-        read: (_request, trace) => readUpgrade(visits.current, request, trace),
+        read: (_request, trace, id) => readUpgrade(visits.current, request, trace, id),
+        identify: () => requestId(visits.current, request),
+        idName: () => config.value.request_id,
       }),
   };
 }
 
 /** Returns the routing of requests that other nodes send. */
-function routingOf({ core, peers }: Parts, { edge, origin }: EdgeOptions): RoutingFor {
+function routingOf({ config, core, peers }: Parts, { edge, origin }: EdgeOptions): RoutingFor {
   return (call, { site }, key, trace) => {
     const next = () => ({
       id: call.id,
@@ -386,6 +393,7 @@ function routingOf({ core, peers }: Parts, { edge, origin }: EdgeOptions): Routi
       position: core.ledger.positionFor(call.position),
       background: call.background,
     });
-    return new EdgeRouting({ peers, origin, site, key, asksOwner: false, call: next, trace });
+    const idField = requestIdField(config.value.request_id, call.id);
+    return new EdgeRouting({ peers, origin, site, key, asksOwner: false, call: next, idField, trace });
   };
 }

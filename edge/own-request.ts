@@ -5,13 +5,13 @@
  * Such a request has no connection. It is not in the access log, and is not counted as a visitor's.
  * @module
  */
-import { randomUUID } from 'node:crypto';
 import type { Answer } from '../cache/answer.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
 import { rulePath } from '../config/rule-path.ts';
 import { HttpError } from '../http/errors.ts';
 import { withoutHop } from '../http/fields/forwarding.ts';
 import type { BodyReader } from '../http/message.ts';
+import { newRequestId } from '../http/request-id.ts';
 import { cacheRequest, type Requester } from '../tier/cache-request.ts';
 import { redirectFor } from './redirect.ts';
 import { asSent, type EdgeContext, readHead, routing, type VisitorHead } from './visitor.ts';
@@ -44,7 +44,7 @@ export async function ownRequest(
   if (redirect !== undefined) return { redirect: redirect.status };
   const path = rulePath(target.path);
   const { core, peers } = edge;
-  const id = randomUUID();
+  const id = newRequestId();
   const own = routing(edge, { id, background: isBackground }, parsed, { key: keyed.key, asksOwner: true });
   const request = cacheRequest({
     exchange: new OwnRequester(method, signal),

@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { Answer } from '../cache/answer.ts';
-import type { CacheStatus } from '../cache/cache-status.ts';
+import { type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
 import { withoutReplaced } from '../cache/credentials.ts';
 import type { CacheRequest } from '../cache/engine.ts';
 import { NOTHING_KNOWN } from '../cache/ledger.ts';
@@ -16,10 +16,12 @@ import { HttpError, PASSED_METHODS } from '../http/errors.ts';
 import { checkHead, type ServerExchange } from '../http/exchange.ts';
 import { visitorAddress } from '../http/fields/client-address.ts';
 import { withoutHop } from '../http/fields/forwarding.ts';
-import type { RawHeaders } from '../http/fields/headers.ts';
+import { type RawHeaders, withField } from '../http/fields/headers.ts';
 import type { OwnHead, ResponseHead } from '../http/message.ts';
-import type { MonotonicMs } from '../lib/clock.ts';
+import { lastId, writeNewId } from '../http/request-id.ts';
+import { type MonotonicMs, msSince } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
+import type { AccessFacts } from '../telemetry/access-log/entry.ts';
 import { cacheRequest } from '../tier/cache-request.ts';
 import type { Finishing, NodeCore, Reply } from '../tier/node-core.ts';
 import { cacheReply, deliverReply, logReply, type Phases, type RequestContext, runPhases } from '../tier/pipeline.ts';
@@ -39,6 +41,7 @@ import {
   isAdmitted,
   type ParsedRequest,
   readHead,
+  requestId,
   routing,
   steerVisitor,
   UNKNOWN_ADDRESS,
@@ -46,7 +49,7 @@ import {
 import { rememberedProfile, rememberedVisitor } from './visitor-memory.ts';
 
 /** One request of a visitor. */
-class VisitorRequest implements RequestContext {
+class VisitorRequest implements RequestContext, AccessFacts {
   /** The config that it is answered by, whatever is reloaded meanwhile. */
   edge: EdgeContext;
   exchange: ServerExchange;
@@ -63,12 +66,18 @@ class VisitorRequest implements RequestContext {
   site: SiteConfig | undefined;
   /** True while it counts for the load of this edge as an owner. */
   isOwn = false;
+  /** As the cache has got it; absent: it has not. */
+  cacheRequest: CacheRequest | undefined;
   reply: Reply | undefined;
   bytes = 0;
+  /** Time until the head of the answer was there; of one that was not there at once. */
+  headMs: number | undefined;
   trace: RequestTrace | undefined;
   /** True if it was answered at once, and left nothing behind: the next request may have this object. */
   isReusable = false;
   #id: string | undefined;
+  /** True if its identifier is the last that was written. */
+  #hasWrittenId = false;
 
   constructor(edge: EdgeContext, exchange: ServerExchange) {
     this.edge = edge;
@@ -83,6 +92,8 @@ class VisitorRequest implements RequestContext {
     this.startedAt = exchange.arrivedAt;
     this.prepared.isFound = false;
     this.isReusable = false;
+    this.#id = undefined;
+    this.#hasWrittenId = false;
     return this;
   }
 
@@ -90,10 +101,60 @@ class VisitorRequest implements RequestContext {
     return this.edge.core;
   }
 
-  /** Made when it is first used: most requests are neither logged nor sent to another node. */
+  /** Made when it is first used: most are written into an answer, and seen nowhere else. */
   get id(): string {
-    this.#id ??= crypto.randomUUID();
+    this.#id ??= this.#hasWrittenId ? lastId() : requestId(this.edge, this.exchange);
     return this.#id;
+  }
+
+  get facts(): this {
+    return this;
+  }
+
+  get scheme(): 'http' | 'https' | undefined {
+    return this.prepared.isFound ? this.prepared.scheme : this.parsed?.scheme;
+  }
+
+  get key(): string | undefined {
+    if (this.prepared.isFound) return this.prepared.keyOf(this.exchange.target);
+    return this.cacheRequest?.keyed.key;
+  }
+
+  get storedHeaders(): RawHeaders | undefined {
+    return this.prepared.isFound ? this.prepared.storedHeaders : this.reply?.answer?.head.headers;
+  }
+
+  get length(): number | undefined {
+    return this.prepared.isFound ? this.prepared.length : undefined;
+  }
+
+  get cacheStatus(): string | undefined {
+    const { name } = this.core;
+    if (this.prepared.isFound) {
+      return formatCacheStatus(name, { hit: true, detail: this.prepared.isOwner ? undefined : 'hot-copy' });
+    }
+    const answer = this.reply?.answer;
+    if (answer === undefined) return undefined;
+    const own = formatCacheStatus(name, answer.status);
+    return answer.above === undefined ? own : `${answer.above}, ${own}`;
+  }
+
+  get purge(): number | undefined {
+    return this.cacheRequest?.purge;
+  }
+
+  get keyHeaders(): readonly string[] {
+    const { served } = this.prepared.isFound ? this.prepared : (this.parsed ?? {});
+    return served?.site.key.headers ?? [];
+  }
+
+  /** Writes the identifier of a request that no proxy has given one. */
+  writeId(bytes: Buffer, at: number): void {
+    if (this.#id !== undefined) bytes.write(this.#id, at, 'latin1');
+    else {
+      writeNewId(bytes, at);
+      this.#hasWrittenId = true;
+    }
   }
 }
 
@@ -212,10 +273,14 @@ function read(context: VisitorRequest, profile: SectionProfile | null): 'admit' 
 /** Sends the answer: at once, if it is in one piece and there is room for it. */
 function deliver(context: VisitorRequest): 'log' | Promise<'log'> {
   const { edge, prepared } = context;
-  if (!prepared.isFound) return deliverReply(context);
+  if (!prepared.isFound) {
+    context.headMs = msSince(context.startedAt);
+    addId(context);
+    return deliverReply(context);
+  }
   context.trace?.note('lookup', { hit: true, detail: prepared.isOwner ? undefined : 'hot-copy' });
   prepared.note(edge);
-  if (prepared.send()) {
+  if (prepared.send(context)) {
     context.bytes = prepared.bodyBytes;
     context.isReusable = context.trace === undefined;
     return 'log';
@@ -224,17 +289,25 @@ function deliver(context: VisitorRequest): 'log' | Promise<'log'> {
     context.isOwn = true;
     edge.peers.ownInFlight++;
   }
-  return prepared.stream(edge).then((written) => {
+  return prepared.stream(edge, context.id).then((written) => {
     context.bytes = written;
     return 'log';
   });
+}
+
+/** Puts the identifier of the request into its answer. */
+function addId(context: VisitorRequest): void {
+  const { name } = context.edge.idName ?? {};
+  if (name === undefined) return;
+  const reply = context.reply as Reply;
+  context.reply = { ...reply, head: { ...reply.head, headers: withField(reply.head.headers, name, context.id) } };
 }
 
 /** Counts the answer, and writes the line of the access log. */
 function log(context: VisitorRequest): 'done' {
   const { core, exchange, prepared, startedAt, bytes } = context;
   if (!prepared.isFound) return logReply(context);
-  core.answered(prepared.counter, prepared.status, bytes, startedAt, exchange);
+  core.answered(prepared.counter, prepared.status, bytes, startedAt, exchange, context);
   return 'done';
 }
 
@@ -323,6 +396,7 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
     minPosition: NOTHING_KNOWN,
     trace: context.trace,
   });
+  context.cacheRequest = request;
   if (own.isOwner) {
     context.isOwn = true;
     edge.peers.ownInFlight++;

@@ -12,12 +12,14 @@ import { KeyBytes } from '../cache/store/key-bytes.ts';
 import { EvictedError } from '../cache/store/store.ts';
 import { storedAnswer } from '../cache/stored-answer.ts';
 import type { ServerExchange } from '../http/exchange.ts';
+import type { RawHeaders } from '../http/fields/headers.ts';
 import type { BodyReader } from '../http/message.ts';
 import type { PreparedSink } from '../http/prepared-delivery.ts';
+import { ID_PLACEHOLDER } from '../http/request-id.ts';
 import { type EpochMs, monotonicNow } from '../lib/clock.ts';
 import type { AnswerCounter } from '../telemetry/metrics.ts';
-import type { Reply } from '../tier/node-core.ts';
-import type { Kind, Prepared } from './prepared.ts';
+import type { Reply, ServedSite } from '../tier/node-core.ts';
+import type { Block, Kind, Prepared } from './prepared.ts';
 import { type KeyedTarget, keyedTarget, type SectionProfile, SectionRequest } from './section-profile.ts';
 import type { EdgeContext } from './visitor.ts';
 
@@ -40,7 +42,7 @@ export class PreparedAnswer {
   #prepared!: Prepared;
   #sink!: PreparedSink;
   /** Head and body in one piece, in the form of the exchange's server; `undefined`: to be streamed. */
-  #bytes: Buffer | undefined;
+  #block: Block | undefined;
   #kind: Kind | 'part' = 'whole';
   /** Head of an answer that is to be streamed, and its body. */
   #head: string | undefined;
@@ -88,12 +90,12 @@ export class PreparedAnswer {
     this.status = kind === 'not-modified' ? 304 : status;
     this.bodyBytes = kind === 'whole' ? length : 0;
     this.#head = undefined;
-    if (kind === 'whole' && !prepared.isOneBuffer) this.#bytes = undefined;
+    if (kind === 'whole' && !prepared.isOneBuffer) this.#block = undefined;
     else {
-      this.#bytes =
+      this.#block =
         prepared.readyBytes(kind, !this.isOwner, now, sink.form) ??
         edge.prepared.makeBytes(prepared, kind, !this.isOwner, now, sink.form);
-      if (this.#bytes !== undefined) return true;
+      if (this.#block !== undefined) return true;
     }
     this.#head = prepared.head(kind, !this.isOwner, now);
     if (this.#head === undefined) return false;
@@ -114,12 +116,34 @@ export class PreparedAnswer {
     }
     this.#body = body;
     this.status = head.status;
-    this.#bytes = undefined;
+    this.#block = undefined;
     return true;
   }
 
   get counter(): AnswerCounter {
     return this.isOwner ? this.#profile.hits : this.#profile.hotCopies;
+  }
+
+  get served(): ServedSite {
+    return this.#profile.served;
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.#profile.scheme;
+  }
+
+  get storedHeaders(): RawHeaders {
+    return this.#prepared.stored.headers;
+  }
+
+  /** Bytes of the stored body. */
+  get length(): number {
+    return this.#prepared.stored.length;
+  }
+
+  /** @returns The key of a target that was found. */
+  keyOf(target: string): string | undefined {
+    return keyedTarget(this.#profile, target)?.keyed.key;
   }
 
   /** The answer as its trace shows it. */
@@ -135,13 +159,24 @@ export class PreparedAnswer {
     edge.prepared.answered++;
   }
 
-  /** @returns False if the answer is not of one piece, or there is no room for it as one: then it is to be streamed. */
-  send(): boolean {
-    return this.#bytes !== undefined && this.#sink.sendPrepared(this.#bytes, this.bodyBytes);
+  /**
+   * @param request - Writes its identifier into the answer.
+   * @returns False if the answer is not of one piece, or there is no room for it as one: then it is to be streamed.
+   */
+  send(request: { writeId(bytes: Buffer, at: number): void }): boolean {
+    const block = this.#block;
+    if (block === undefined) return false;
+    const { bytes, idAt } = block;
+    if (idAt >= 0) request.writeId(bytes, idAt);
+    const sink = this.#sink;
+    if (!sink.sendPrepared(bytes, this.bodyBytes)) return false;
+    // The next identifier must not be written over one that is still on its way.
+    if (idAt >= 0 && sink.isLent) this.#prepared.discardBytes();
+    return true;
   }
 
   /** @returns Bytes of the body that were written. */
-  stream({ core }: EdgeContext): Promise<number> {
+  stream({ core }: EdgeContext, id: string): Promise<number> {
     const sink = this.#sink;
     const kind = this.#kind;
     const prepared = this.#prepared;
@@ -150,7 +185,9 @@ export class PreparedAnswer {
     const head = isReady ? this.#head : prepared.head(kind, !this.isOwner, core.now());
     const body = isReady ? this.#body : kind === 'whole' ? prepared.open() : undefined;
     this.#body = undefined;
-    return new Promise((resolve) => sink.stream(sink.form.headOf(head as string), body, resolve));
+    return new Promise((resolve) =>
+      sink.stream(sink.form.headOf((head as string).replace(ID_PLACEHOLDER, id)), body, resolve),
+    );
   }
 }
 

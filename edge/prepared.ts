@@ -18,10 +18,12 @@ import { reasonPhrase } from '../http/exchange.ts';
 import { fieldLines, isFieldLine, type RawHeaders, withField } from '../http/fields/headers.ts';
 import { HTTP1_FORM } from '../http/http1/prepared-form.ts';
 import type { BodyReader, ResponseHead } from '../http/message.ts';
+import { ID_PLACEHOLDER } from '../http/request-id.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { browserTtl, finishedHead } from './finish.ts';
 import type { KeyOwner } from './peers.ts';
+import type { IdName } from './visitor.ts';
 
 /** Form of an answer whose head does not depend on the request. */
 export type Kind = Exclude<AnswerForm, 'part'>;
@@ -35,6 +37,8 @@ export interface PreparedOptions {
   readonly node: string;
   /** Announced to the visitor for its connection. */
   readonly keepAliveMs: number;
+  /** Name of the field with the identifier of the request; absent: none. */
+  readonly idName?: IdName | undefined;
 }
 
 const KINDS: Readonly<Record<Kind, number>> = { whole: 0, head: 2, 'not-modified': 4 };
@@ -50,7 +54,13 @@ function placeOf(kind: Kind, isHotCopy: boolean): number {
 const ONE_BUFFER_BYTES = 16 * 1024;
 
 /** Bytes that are good for a while. */
-type Block = { readonly bytes: Buffer; readonly fromMs: number; readonly untilMs: number };
+export interface Block {
+  readonly bytes: Buffer;
+  /** Offset of the identifier of the request, which is written over; -1: it has none. */
+  readonly idAt: number;
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
 
 export class Prepared {
   readonly stored: StoredResponse;
@@ -79,14 +89,15 @@ export class Prepared {
   }
 
   /** Returns whether it is up to date: made from this very object, with the current config. */
-  isFor(stored: StoredResponse, served: ServedSite, keepAliveMs: number): boolean {
-    return this.stored === stored && this.served === served && this.#options.keepAliveMs === keepAliveMs;
+  isFor(stored: StoredResponse, served: ServedSite, keepAliveMs: number, idName: IdName | undefined): boolean {
+    if (this.stored !== stored || this.served !== served) return false;
+    return this.#options.keepAliveMs === keepAliveMs && this.#options.idName === idName;
   }
 
   /** @returns The bytes of the answer, head and body, if they are ready. */
-  readyBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, form = HTTP1_FORM): Buffer | undefined {
+  readyBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, form = HTTP1_FORM): Block | undefined {
     const block = this.#blocks[form.index * ANSWERS + placeOf(kind, isHotCopy)];
-    return block !== undefined && now >= block.fromMs && now <= block.untilMs ? block.bytes : undefined;
+    return block !== undefined && now >= block.fromMs && now <= block.untilMs ? block : undefined;
   }
 
   /**
@@ -94,7 +105,7 @@ export class Prepared {
    * of it.
    * @returns The bytes of the answer, head and body; `undefined` where they cannot be known here.
    */
-  makeBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, keeps: boolean, form = HTTP1_FORM): Buffer | undefined {
+  makeBytes(kind: Kind, isHotCopy: boolean, now: EpochMs, keeps: boolean, form = HTTP1_FORM): Block | undefined {
     const length = kind === 'whole' ? this.stored.length : 0;
     const head = this.head(kind, isHotCopy, now);
     const beginning = head === undefined ? undefined : form.beginningOf(head, length);
@@ -109,9 +120,10 @@ export class Prepared {
         at += piece.copy(bytes, at);
       }
     }
-    const place = form.index * ANSWERS + placeOf(kind, isHotCopy);
-    if (keeps) this.#blocks[place] = { bytes, fromMs: now, untilMs: this.unchangedUntil(now) };
-    return bytes;
+    const idAt = this.#options.idName === undefined ? -1 : bytes.indexOf(ID_PLACEHOLDER, 0, 'latin1');
+    const block = { bytes, idAt, fromMs: now, untilMs: this.unchangedUntil(now) };
+    if (keeps) this.#blocks[form.index * ANSWERS + placeOf(kind, isHotCopy)] = block;
+    return block;
   }
 
   /** Returns whether an answer was made within so many milliseconds before. */
@@ -141,11 +153,11 @@ export class Prepared {
 
   /** The head of an answer that was made for this request alone. */
   finishedText(head: ResponseHead, isHotCopy: boolean, ttlMs: number | undefined): string | undefined {
-    const { served, path, node, keepAliveMs } = this.#options;
+    const { served, path, node, keepAliveMs, idName } = this.#options;
     const status = formatCacheStatus(node, { hit: true, ttlMs, detail: isHotCopy ? 'hot-copy' : undefined });
     const finished = finishedHead(served, path, { ...head, headers: withField(head.headers, 'Cache-Status', status) });
     return isOrdinary(finished.headers)
-      ? startLine(finished) + lines(finished.headers) + ending(keepAliveMs)
+      ? startLine(finished) + lines(withPlaceholder(finished.headers, idName)) + ending(keepAliveMs)
       : undefined;
   }
 
@@ -187,13 +199,14 @@ const REQUESTS: Readonly<Record<Kind, AnswerContext>> = {
 };
 
 function makeTemplate(options: PreparedOptions, kind: Kind, isHotCopy: boolean, now: EpochMs): Template | undefined {
-  const { stored, served, path, node, keepAliveMs } = options;
+  const { stored, served, path, node, keepAliveMs, idName } = options;
   const answer = storedAnswer(REQUESTS[kind], stored, now, { hit: true });
   answer.body?.close();
   const ttl = `ttl=${Math.floor(remainingLifetime(stored, now) / 1_000)}`;
   const status = formatCacheStatus(node, { ...answer.status, detail: isHotCopy ? 'hot-copy' : undefined });
   const unfinished = { ...answer.head, headers: withField(answer.head.headers, 'Cache-Status', status) };
-  const { headers, ...head } = finishedHead(served, path, unfinished);
+  const { headers: finished, ...head } = finishedHead(served, path, unfinished);
+  const headers = withPlaceholder(finished, idName);
   if (!isOrdinary(headers) || (kind === 'whole' && !frames(headers, stored.length))) return undefined;
 
   const { set } = served.site.response_headers;
@@ -229,6 +242,11 @@ function makeTemplate(options: PreparedOptions, kind: Kind, isHotCopy: boolean, 
     text += '\r\n';
   }
   return { texts: [...texts, text + ending(keepAliveMs)], numbers, browserTtlMs: browserTtlMs ?? 0 };
+}
+
+/** Returns the fields with one for the identifier of the request. */
+function withPlaceholder(headers: RawHeaders, idName: IdName | undefined): RawHeaders {
+  return idName === undefined ? headers : withField(headers, idName.name, ID_PLACEHOLDER);
 }
 
 function startLine(head: ResponseHead): string {

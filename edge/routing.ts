@@ -6,7 +6,8 @@
  */
 import type { CacheRequest } from '../cache/engine.ts';
 import type { SiteConfig } from '../config/schema.ts';
-import type { Fetch } from '../http/message.ts';
+import type { Fetch, RequestIdField } from '../http/message.ts';
+import { withIdField } from '../http/request-id.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import type { Routing } from '../tier/cache-request.ts';
@@ -28,6 +29,8 @@ export interface RoutingOptions {
   readonly asksOwner: boolean;
   /** Call to the next node, made anew for each fetch: it says what this node has applied of the journal by then. */
   readonly call: () => Omit<TierCall, 'ask'>;
+  /** Field that the origin gets; absent: none. */
+  readonly idField?: RequestIdField | undefined;
   /** Counter of requests by key, for copies of what other edges own; absent: none are kept. */
   readonly hot?: HotKeys | undefined;
   /** Absent unless requests are traced. */
@@ -66,13 +69,14 @@ export class EdgeRouting implements Routing {
 
   /** @returns All nodes to ask, in order. */
   #targets(): Target[] {
-    const { peers, origin, site, key, call: callFor } = this.#options;
+    const { peers, origin, site, key, call: callFor, idField } = this.#options;
     const shields = peers.shields(site, key);
     const targets: Target[] = [];
     for (const client of this.#currentOwners()) targets.push(client.target({ ...callFor(), ask: 'owner' }));
     for (const client of shields) targets.push(client.target({ ...callFor(), ask: 'shield' }, this.#onOwner));
     if (origin !== undefined && (site.direct_to_origin || shields.length === 0)) {
-      targets.push({ name: 'origin', fetch: origin.fetchFor(site), isFailover: true, onTry: this.#onOwner });
+      const fetch = withIdField(origin.fetchFor(site), idField);
+      targets.push({ name: 'origin', fetch, isFailover: true, onTry: this.#onOwner });
     }
     return targets;
   }

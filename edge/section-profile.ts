@@ -21,7 +21,14 @@ import type { SiteLimits } from './rate-limits.ts';
 import { redirectFor } from './redirect.ts';
 import { isProxy } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
-import { type EdgeContext, type ParsedRequest, readHead, UNKNOWN_ADDRESS, type VisitorHead } from './visitor.ts';
+import {
+  type EdgeContext,
+  givenId,
+  type ParsedRequest,
+  readHead,
+  UNKNOWN_ADDRESS,
+  type VisitorHead,
+} from './visitor.ts';
 
 export interface SectionProfile {
   readonly served: ServedSite;
@@ -65,7 +72,7 @@ export function profileSection(edge: EdgeContext, head: VisitorHead): SectionPro
   const { served, headers, keyed, target, scheme } = parsed;
   const { site } = served;
   if (redirectFor(site, scheme, target) !== undefined || site.key.headers.some(isForwardedField)) return undefined;
-  if (!siteGeo(site).isSameForAll) return undefined;
+  if (!siteGeo(site).isSameForAll || givenId(edge, head) !== undefined) return undefined;
   const { metrics } = edge.core;
   const { rules } = served;
   const { credentials } = keyed;

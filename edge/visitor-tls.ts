@@ -31,7 +31,7 @@ export function visitorTls(
   core: NodeCore,
   { sites }: RegionConfig,
   shared: SharedTls | undefined,
-  http2: Pick<Http2Handlers, 'onRequest' | 'isPrepared'>,
+  http2: Pick<Http2Handlers, 'onRequest' | 'isPrepared' | 'idName'>,
 ): VisitorTls {
   const { log, metrics } = core;
   const certificates = new Certificates({

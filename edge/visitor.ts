@@ -20,12 +20,13 @@ import { checkHead, hasBody, type ServerRequest } from '../http/exchange.ts';
 import { believedChain, believedScheme, visitorAddress } from '../http/fields/client-address.ts';
 import { boundedFields } from '../http/fields/field-bounds.ts';
 import { hasCdnLoop, refusedOverride, setForwarded } from '../http/fields/forwarding.ts';
-import { hasField, lowerCase, type RawHeaders } from '../http/fields/headers.ts';
+import { FieldNames, hasField, lowerCase, type RawHeaders } from '../http/fields/headers.ts';
 import { WholeBody } from '../http/http1/whole-body.ts';
 import { addressBlock } from '../http/listener/address-block.ts';
 import type { AddressCounts } from '../http/listener/address-counts.ts';
 import type { ResponseHead, SectionMemo } from '../http/message.ts';
 import { KNOWN_METHODS } from '../http/methods.ts';
+import { newRequestId, proxyId, requestIdField } from '../http/request-id.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import type { NodeCore, ServedSite } from '../tier/node-core.ts';
@@ -37,7 +38,7 @@ import type { OriginAccess, Peers } from './peers.ts';
 import type { PreparedResponses } from './prepared-responses.ts';
 import type { RateLimits } from './rate-limits.ts';
 import { EdgeRouting, type RoutingOptions } from './routing.ts';
-import { senderOf } from './senders.ts';
+import { isProxy, senderOf } from './senders.ts';
 import { siteGeo } from './site-geo.ts';
 import { isSteered, steer } from './steer.ts';
 
@@ -45,6 +46,8 @@ import { isSteered, steer } from './steer.ts';
 export interface EdgeContext {
   readonly core: NodeCore;
   readonly region: RegionConfig;
+  /** Name of the field with a request's identifier; `undefined`: there is none. */
+  readonly idName: IdName | undefined;
   readonly origin: OriginAccess | undefined;
   readonly peers: Peers;
   readonly hot: HotKeys;
@@ -74,7 +77,12 @@ export interface ParsedRequest {
 }
 
 /** @returns A visitor's request to switch protocols, on its way to a shield or the origin. @throws {HttpError} */
-export function readUpgrade(edge: EdgeContext, request: ServerRequest, trace: RequestTrace | undefined): UpgradeCall {
+export function readUpgrade(
+  edge: EdgeContext,
+  request: ServerRequest,
+  trace: RequestTrace | undefined,
+  id: string,
+): UpgradeCall {
   checkHead(request, edge.core.limits.max_headers);
   // Its bytes could be read as the other protocol's (RFC 9110, section 7.8, has the switch after the request).
   if (hasBody(request.headers)) throw new HttpError('bad_request', 'a body with Upgrade');
@@ -84,13 +92,12 @@ export function readUpgrade(edge: EdgeContext, request: ServerRequest, trace: Re
   const refusal = edge.rateLimits.of(site)?.refusal(request, visitorBlock(edge, request), rulePath(target.path));
   if (refusal !== undefined) throw new HttpError('rate_limited', refusal.limit.name);
   if (!isAdmitted(parsed)) throw new HttpError(siteGeo(site).refusalCode);
-  const id = crypto.randomUUID();
   const { fetch } = routing(edge, { id, trace }, parsed, { key: '', asksOwner: false });
   return { id, site, target, headers, visitor: visitorBlock(edge, request), fetch };
 }
 
 export function routing(
-  { core, peers, origin }: EdgeContext,
+  { core, peers, origin, region }: EdgeContext,
   arrival: { readonly id: string; readonly trace?: RequestTrace | undefined; readonly background?: boolean },
   { served: { site }, scheme: proto }: ParsedRequest,
   options: Pick<RoutingOptions, 'key' | 'asksOwner' | 'hot'>,
@@ -98,7 +105,8 @@ export function routing(
   const { id, background } = arrival;
   const { key, asksOwner, hot } = options;
   const call = () => ({ id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN), background });
-  return new EdgeRouting({ peers, origin, site, call, trace: arrival.trace, key, asksOwner, hot });
+  const idField = requestIdField(region.request_id, id);
+  return new EdgeRouting({ peers, origin, site, call, idField, trace: arrival.trace, key, asksOwner, hot });
 }
 
 /**
@@ -131,6 +139,27 @@ export function bodyToSend(
 ): Readable | Promise<Readable> {
   if (body instanceof WholeBody) return spool.takeWhole(body, visitor);
   return site.request_buffering ? spool.take(body, visitor) : endWhenStalled(body, core.limits.body_timeout);
+}
+
+/** Name of the field with a request's identifier. */
+export interface IdName {
+  readonly name: string;
+  readonly names: ReadonlySet<string>;
+}
+
+export function idNameOf({ request_id: name }: Pick<RegionConfig, 'request_id'>): IdName | undefined {
+  return name === 'off' ? undefined : { name, names: new FieldNames([name.toLowerCase()]) };
+}
+
+/** @returns The identifier that a trusted proxy has given the request. */
+export function givenId({ region, idName }: EdgeContext, { remoteAddress, headers }: VisitorHead): string | undefined {
+  if (idName === undefined || !isProxy(region, remoteAddress ?? UNKNOWN_ADDRESS)) return undefined;
+  return proxyId(headers, idName.name);
+}
+
+/** @returns The identifier of a request: that of a trusted proxy, or a new one. */
+export function requestId(edge: EdgeContext, head: VisitorHead): string {
+  return givenId(edge, head) ?? newRequestId();
 }
 
 /** The block of addresses that a request counts for: its visitor's own, where a trusted proxy sent it. */
@@ -173,7 +202,7 @@ export function readHead(edge: EdgeContext, head: VisitorHead): ParsedRequest {
   const scheme = believedScheme(by, rawHeaders) ?? (head.isTls ? 'https' : 'http');
   const ip = siteGeo(served.site).isUsed ? visitorAddress(by, rawHeaders) : undefined;
   const place = ip === undefined ? undefined : edge.geo.locate(ip);
-  const headers = cleanedHeaders(rawHeaders, served.site, place);
+  const headers = cleanedHeaders(rawHeaders, served.site, place, edge.idName?.names);
   const authority = siteAuthority(served.site, scheme, target);
   setForwarded(headers, { ip: sender, proto: scheme, host: authority }, believedChain(by, rawHeaders));
   const cleaned = withPlainCookies(served.site, withHost(headers, authority));

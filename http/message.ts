@@ -53,6 +53,12 @@ export interface SectionMemo {
   profile?: object | undefined;
 }
 
+/** Field with the identifier of a request. */
+export interface RequestIdField {
+  readonly name: string;
+  readonly id: string;
+}
+
 export interface UpstreamRequest {
   readonly method: string;
   /** Path and query. */
@@ -72,6 +78,8 @@ export interface UpstreamRequest {
   readonly visitor?: string | undefined;
   /** Precedence where requests wait for a connection; by default what its header section says. */
   readonly priority?: Priority | undefined;
+  /** Field with the identifier of the visitor's request, which none of `headers` has the name of; absent: none. */
+  readonly idField?: RequestIdField | undefined;
 }
 
 /** Holds a response back, lets it go on, or gives it up. */

@@ -61,6 +61,8 @@ export interface PreparedSink {
    * @returns False if the other side has no room for it now; then it is to be streamed.
    */
   sendPrepared(bytes: Buffer, bodyBytes: number): boolean;
+  /** True if bytes that `sendPrepared` has sent are still read, and must not change. */
+  readonly isLent: boolean;
   /**
    * Sends an answer at the reader's pace.
    *

@@ -7,6 +7,7 @@ import type { RegionConfig, ShieldConfig } from '../config/schema.ts';
 import { memoryOf } from '../config/workers.ts';
 import { LISTENER_LIFETIME } from '../http/listener/listener.ts';
 import { checkNodeInternals } from '../http/node-internals/checks.ts';
+import { requestIdField, withIdField } from '../http/request-id.ts';
 import type { EpochMs } from '../lib/clock.ts';
 import { type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { CONTROL_LIFETIME } from '../telemetry/control-listener.ts';
@@ -81,8 +82,8 @@ export async function startShield({ region, shield, log, now, componentEvents }:
     disk = opened;
   }
   const hosts = (): readonly string[] => config.value.control_hosts;
-  const routing: RoutingFor = (_call, { site }, _key, trace) => {
-    const fetch = origins.fetchFor(site);
+  const routing: RoutingFor = ({ id }, { site }, _key, trace) => {
+    const fetch = withIdField(origins.fetchFor(site), requestIdField(config.value.request_id, id));
     const traced: typeof fetch = (request, sink) => {
       trace?.note('fetch', { to: 'origin' });
       return fetch(request, sink);

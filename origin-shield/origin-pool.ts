@@ -158,17 +158,17 @@ function forOrigin(
   serverHost: string,
   network: string,
 ): UpstreamRequest {
-  const { method, target, headers, memo, body, upgrade, visitor, priority } = request;
+  const { method, target, headers, memo, body, upgrade, visitor, priority, idField } = request;
   if (memo?.headers !== headers) {
     const fields = fieldsForOrigin(headers, origin, serverHost, network);
-    return { method, target, headers: fields, body, upgrade, visitor, priority };
+    return { method, target, headers: fields, body, upgrade, visitor, priority, idField };
   }
   let text = memo.texts.get(client);
   if (text === undefined) {
     text = fieldsText(fieldsForOrigin(headers, origin, serverHost, network), DIFFER_BY_VISITOR, headers);
     memo.texts.set(client, text);
   }
-  return { method, target, headers, text, body, upgrade, visitor, priority };
+  return { method, target, headers, text, body, upgrade, visitor, priority, idField };
 }
 
 /** Returns what reports the requests that a server's queue refuses. */

@@ -76,6 +76,7 @@ class NodeCacheRequest implements CacheRequest {
   readonly minPosition: JournalPosition;
   readonly trace: RequestTrace | undefined;
   readonly continues: boolean | undefined;
+  purge: number | undefined = undefined;
   readonly #exchange: Requester;
   readonly #routing: Routing;
 

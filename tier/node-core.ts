@@ -24,7 +24,8 @@ import type { BodyReader, OwnHead, ResponseHead } from '../http/message.ts';
 import type { NodeCondition } from '../journal/wire.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallClock, wallNow } from '../lib/clock.ts';
 import { Tracer } from '../lib/trace.ts';
-import type { AccessLog } from '../telemetry/access-log.ts';
+import type { AccessFacts, AccessRequest } from '../telemetry/access-log/entry.ts';
+import type { AccessLog } from '../telemetry/access-log/log.ts';
 import { type AnswerCounter, type ListenerName, NodeMetrics, resultName, watchDisk } from '../telemetry/metrics.ts';
 import type { NodeTrust } from '../telemetry/node-certificates.ts';
 import { Repeated } from '../telemetry/repeated.ts';
@@ -75,7 +76,7 @@ export interface SharedByThreads {
 }
 
 /** Parts of a request that the access log records. */
-export type LoggedRequest = Pick<ServerExchange, 'method' | 'target' | 'headers' | 'remoteAddress'>;
+export type LoggedRequest = AccessRequest & Pick<ServerExchange, 'remoteAddress'>;
 
 /** One request as it came in, for logs, metrics and error pages. */
 export interface Arrival {
@@ -94,6 +95,8 @@ export interface Reply {
   /** Complete once the body is read. */
   readonly trailers: () => RawHeaders;
   readonly result: Result;
+  /** Answer of the cache that it was made from; absent: the node has made it itself. */
+  readonly answer?: Answer | undefined;
 }
 
 /** Changes that a node makes to its cache's answer. */
@@ -282,7 +285,7 @@ export class NodeCore {
     const { finished } = shared;
     if (finished instanceof SharedReply && finished.identity === identity) {
       const { head, result } = finished;
-      return { head, body: answer.body, trailers: answer.trailers, result };
+      return { head, body: answer.body, trailers: answer.trailers, result, answer };
     }
     const reply = this.#ownReplyOf(answer, finishing);
     shared.finished = new SharedReply(identity, reply);
@@ -299,7 +302,7 @@ export class NodeCore {
       { status: code, statusText, headers: withField(headers, 'Cache-Status', value) },
       answer,
     );
-    return { head, body, trailers, result: resultName(status, answer.above, this.#isPeer) };
+    return { head, body, trailers, result: resultName(status, answer.above, this.#isPeer), answer };
   }
 
   /** Logs the error and makes a page of it, with these fields besides. */
@@ -347,6 +350,7 @@ export class NodeCore {
    * Counts an answered request, and writes its line of the access log.
    *
    * @param request - Absent: there is no access log.
+   * @param facts - Absent: it is not a visitor's.
    */
   answered(
     counter: AnswerCounter,
@@ -354,17 +358,16 @@ export class NodeCore {
     bytes: number,
     startedAt: MonotonicMs,
     request: LoggedRequest | undefined,
-    identified?: { readonly id: string },
+    facts: AccessFacts | undefined,
   ): void {
     const seconds = msSince(startedAt) / 1_000;
     counter.add(status, bytes, seconds);
     const { listener, site, result } = counter;
-    if (this.accessLog === undefined || request === undefined || listener !== 'public') return;
-    const { method, target, headers, remoteAddress = '' } = request;
+    if (this.accessLog === undefined || request === undefined || facts === undefined || listener !== 'public') return;
+    const { headers, remoteAddress = '' } = request;
     const host = fieldValue(headers, 'host') ?? '';
     const ip = this.visitorAddress(remoteAddress, headers);
-    const id = identified?.id;
-    this.accessLog.add({ time: this.now(), ip, method, host, target, status, bytes, seconds, site, result, id });
+    this.accessLog.add({ time: this.now(), ip, host, status, bytes, seconds, site, result, request, facts });
   }
 
   /** Counts a request that its listener turned away. */

@@ -13,6 +13,7 @@ import { fieldValue } from '../http/fields/headers.ts';
 import { Turns } from '../http/listener/turns.ts';
 import { type MonotonicMs, msSince } from '../lib/clock.ts';
 import type { RequestTrace, TracePhase } from '../lib/trace.ts';
+import type { AccessFacts } from '../telemetry/access-log/entry.ts';
 import type { Arrival, Finishing, NodeCore, Reply } from './node-core.ts';
 
 /** One request on its way through the phases, and what they find out. */
@@ -24,6 +25,8 @@ export interface RequestContext extends Arrival {
   bytes: number;
   /** Absent unless requests are traced. */
   readonly trace: RequestTrace | undefined;
+  /** Absent for what is not in the access log. */
+  readonly facts?: AccessFacts | undefined;
 }
 
 type Next<Phase> = Phase | 'done';
@@ -152,7 +155,7 @@ export function logReply(context: RequestContext): 'done' {
   const { core, exchange, listener, startedAt, site, reply, bytes } = context;
   const { head, result } = reply as Reply;
   const counter = core.metrics.answers(listener, site?.name ?? '', result);
-  core.answered(counter, head.status, bytes, startedAt, exchange, context);
+  core.answered(counter, head.status, bytes, startedAt, exchange, context.facts);
   return 'done';
 }
 

@@ -12,6 +12,7 @@ import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
 import { refuse } from '../http/listener/refuse.ts';
 import type { Fetch, Flow, ResponseHead } from '../http/message.ts';
 import type { UpgradeRequest } from '../http/node-http/exchange.ts';
+import { fieldsWithId, requestIdField } from '../http/request-id.ts';
 import type { Target } from '../http/request-target.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import type { ListenerName } from '../telemetry/metrics.ts';
@@ -34,27 +35,31 @@ export interface UpgradeOptions {
   readonly core: NodeCore;
   readonly listener: ListenerName;
   /** Reads the head. @throws {HttpError} for what is refused. */
-  readonly read: (request: UpgradeRequest, trace: RequestTrace | undefined) => UpgradeCall;
+  readonly read: (request: UpgradeRequest, trace: RequestTrace | undefined, id: string) => UpgradeCall;
+  /** Makes the identifier of a visitor's request; absent: the requester says it. */
+  readonly identify?: (request: UpgradeRequest) => string;
+  /** Name of the field with the identifier, or `off`; absent: none. */
+  readonly idName?: () => string;
   /** Fields of the answer to a request that fails. */
   readonly errorFields?: (error: HttpError) => RawHeaders;
 }
 
 /** Passes a request to switch protocols to the next node, never through the cache. */
 export function answerUpgrade(request: UpgradeRequest, options: UpgradeOptions): void {
-  const { core, listener, read, errorFields } = options;
-  const traced = { id: '' };
+  const { core, listener, read, identify } = options;
+  const traced = { id: identify?.(request) ?? '' };
   const trace = core.tracer.begin(traced);
   try {
-    const call = read(request, trace);
+    const call = read(request, trace, traced.id);
     traced.id = call.id;
     const { method, target, headers } = request;
     trace?.note('receive', { method, target, host: fieldValue(headers, 'host'), site: call.site.name });
     passUpgrade(request, call, options, trace);
   } catch (error) {
-    const refusal = core.asHttpError(error, '');
+    const refusal = core.asHttpError(error, traced.id);
     trace?.note('receive', { code: refusal.code, error: refusal.message });
     core.refused(listener, refusal);
-    refuse(request.socket, refusal, errorFields?.(refusal));
+    refuseUpgrade(request.socket, refusal, options, traced.id);
   }
 }
 
@@ -64,9 +69,13 @@ function passUpgrade(
   options: UpgradeOptions,
   trace: RequestTrace | undefined,
 ): void {
-  const { core, listener, errorFields } = options;
+  const { core, listener, idName } = options;
   const { id, site, target, headers, visitor, fetch } = call;
   const { socket } = request;
+  const withId = (head: ResponseHead): ResponseHead => ({
+    ...head,
+    headers: fieldsWithId(head.headers, requestIdField(idName?.() ?? 'off', id)),
+  });
   const writeTimeoutMs = core.limits.write_timeout;
   let flow: Flow | undefined;
   let body: SharedBody | undefined;
@@ -85,7 +94,7 @@ function passUpgrade(
       socket.off('close', giveUp);
       count('upgrade', head.status);
       core.webSockets.add(other, socket);
-      join(request, other, head, writeTimeoutMs);
+      join(request, other, withId(head), writeTimeoutMs);
     },
     // The other side declines: its answer is an ordinary one.
     onHead: (head) => {
@@ -97,7 +106,7 @@ function passUpgrade(
         onAbandoned: giveUp,
       });
       count('upgrade-declined', head.status);
-      answerPlainly(request, head, body, writeTimeoutMs);
+      answerPlainly(request, withId(head), body, writeTimeoutMs);
     },
     onData: (chunk) => body?.append(chunk),
     onEnd: (trailers) => {
@@ -113,9 +122,14 @@ function passUpgrade(
         return;
       }
       count(error.code, error.status);
-      refuse(socket, error, errorFields?.(error));
+      refuseUpgrade(socket, error, options, id);
     },
   });
+}
+
+function refuseUpgrade(socket: Duplex, error: HttpError, { errorFields, idName }: UpgradeOptions, id: string): void {
+  const idField = requestIdField(idName?.() ?? 'off', id);
+  refuse(socket, error, fieldsWithId(errorFields?.(error) ?? [], idField), id || undefined);
 }
 
 function join(

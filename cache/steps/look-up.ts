@@ -27,6 +27,7 @@ export function lookUp(engine: Engine, exchange: Exchange): Next {
   }
   const { outcome, stored, isTrusted, isUnverified, reason } = found;
   exchange.reason = reason ?? exchange.reason;
+  if (found.purge !== undefined) request.purge = found.purge;
   if (outcome === 'pass') return 'pass';
   if (stored !== undefined) {
     if (outcome === 'while-revalidate') revalidate(engine, exchange, stored);

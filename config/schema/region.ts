@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { dnsSchema } from '../dns/schema.ts';
 import { fileName, nodeName, SECRET } from '../scalars.ts';
 import { duration, positiveSize, size } from '../units.ts';
+import { accessLogSchema } from './access-log.ts';
 import { controlSchema } from './control.ts';
 import { clientAddressSchema, geoSchema } from './geo.ts';
 import { limitsSchema } from './limits.ts';
@@ -21,6 +22,9 @@ export const includeSchema = z.strictObject({
     description: 'File with one site, relative to this file.',
   }),
 });
+
+/** Names of fields that mean something else do not end like that. */
+const requestIdField = z.union([z.literal('off'), z.string().regex(/^(?=.{2,64}$)[A-Za-z][A-Za-z0-9-]*-[Ii][Dd]$/)]);
 
 const journalUrl = z
   .string()
@@ -93,11 +97,17 @@ export const regionSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'Connection of this region’s nodes to the journal of purges.' }),
-  access_log: fileName.optional().meta({
-    title: 'a file, or `-`',
-    examples: ['/var/log/seawall/access.jsonl', '-'],
+  request_id: requestIdField.default('X-Request-Id').meta({
+    title: 'a header name that ends in `-Id`, or `off`',
+    examples: ['X-Request-Id', 'off'],
     description:
-      'File to which each edge appends a line of JSON for each answer to a visitor, relative to this file; `-`: standard output. The visitor’s address follows `client_address` and `trusted_proxies`. A reload reopens the file. Absent: no access log.',
+      'Header with the id of a request: in the request that the origin gets, and in each answer to a visitor, in the place of any that was there ([debugging](debugging.md)). What a visitor sends under this name is removed; an id from `trusted_proxies` is kept. `off`: no header; logs have the id all the same.',
+  }),
+  access_log: accessLogSchema.optional().meta({
+    title: 'a file, `-`, the address of a syslog server, or a mapping',
+    examples: ['/var/log/seawall/access.jsonl', '-', { to: 'access.log', format: 'combined' }],
+    description:
+      'Access log ([logs](logs.md)): a line for each answer to a visitor. A text is `to`. The visitor’s address follows `client_address` and `trusted_proxies`. A reload reopens the file. Absent: no access log.',
   }),
   trusted_proxies: z
     .array(

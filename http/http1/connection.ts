@@ -105,16 +105,20 @@ export class Http1Connection implements ExchangeConnection {
     return this.#claimed.push(exchange) === 1;
   }
 
-  /** Writes an answer of one piece. */
-  send(answer: Buffer): void {
-    const directly = writeDirectly(this.socket, answer, this.#onSent);
-    if (directly === 'written') return;
+  /** Writes an answer of one piece. @returns Whether its bytes are still read, and must not change. */
+  send(answer: Buffer): boolean {
+    const { socket } = this;
+    const directly = writeDirectly(socket, answer, this.#onSent);
+    if (directly === 'written') return false;
     if (directly === 'pending') {
       this.waitsFor = 'reader';
       this.since = monotonicNow();
-    } else if (!this.socket.write(answer) && this.socket.writableLength > 0) {
-      this.#waitForReader(() => this.#goOn());
+      return true;
     }
+    // A TLS handle encrypts what it is given at once, or copies it.
+    const isTaken = this.isTls && socket.writableLength === 0 && socket.writableCorked === 0;
+    if (!socket.write(answer) && socket.writableLength > 0) this.#waitForReader(() => this.#goOn());
+    return !isTaken && socket.writableLength > 0;
   }
 
   /**

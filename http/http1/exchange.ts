@@ -38,7 +38,8 @@ export interface ExchangeConnection extends Peer {
   readonly isFlushed: boolean;
   /** @returns Whether its answer may be written at once; if not, `beginTurn` follows. */
   claim(exchange: Http1Exchange): boolean;
-  send(bytes: Buffer): void;
+  /** @returns Whether the bytes are still read, and must not change. */
+  send(bytes: Buffer): boolean;
   stream(head: Buffer, body: BodyReader, onDone: (bytes: number) => void): void;
   /** Called when the answer is written. */
   onWritten(isLast: boolean): void;
@@ -60,6 +61,7 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
   #target: string | undefined;
   /** True if the request has its answer, and the exchange is free. */
   isSent = false;
+  isLent = false;
   /** True if the exchange is its request's for good. */
   isClaimed = false;
   /** The head, until it is written. */
@@ -163,7 +165,7 @@ export class Http1Exchange implements ServerExchange, PreparedSink {
 
   sendPrepared(bytes: Buffer): boolean {
     this.isSent = true;
-    this.#connection.send(bytes);
+    this.isLent = this.#connection.send(bytes);
     return true;
   }
 

@@ -31,6 +31,8 @@ export interface Http2Handlers {
    * True if `onRequest` may answer with prepared bytes, and claims the other requests; by default it gets claimed ones.
    */
   readonly isPrepared?: boolean | undefined;
+  /** Name of the field with the identifier of a request that is refused, or `off`. */
+  readonly idName?: (() => string) | undefined;
 }
 
 /** Interval of checks for expired timeouts. */
@@ -152,7 +154,7 @@ export class Http2Connections {
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       this.#handlers.onRefused?.(error);
-      sendPage(stream, error);
+      sendPage(stream, error, this.#handlers.idName?.());
     }
   };
 

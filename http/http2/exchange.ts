@@ -114,6 +114,11 @@ export class StreamExchange implements ServerExchange, PreparedSink, StreamListe
     return true;
   }
 
+  /** They are copied. */
+  get isLent(): false {
+    return false;
+  }
+
   sendPrepared(bytes: Buffer, bodyBytes: number): boolean {
     if (!this.#connection.answer(this.#request.id, bytes, bodyBytes)) return false;
     this.isSent = true;

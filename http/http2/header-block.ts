@@ -7,6 +7,7 @@
 
 import { TwoGenerationCache } from '../../lib/two-generation-cache.ts';
 import type { RawHeaders } from '../fields/headers.ts';
+import { ID_CHARS } from '../request-id.ts';
 import { encodeHuffman, huffmanLength } from './huffman.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 
@@ -17,7 +18,10 @@ STATIC_FIELDS.forEach(([name, value], index) => {
   WHOLE.set(`${name}: ${value}`, index + 1);
 });
 
-/** Fields whose values are of one response only, or secret: their codes are not remembered. */
+/**
+ * Fields whose values are of one response only, or secret: their codes are not remembered. Nor are values that are as
+ * long as the identifier of a request.
+ */
 const NOT_REMEMBERED: ReadonlySet<string> = new Set([
   'age',
   'cache-status',
@@ -57,7 +61,8 @@ export function headerBlock(fields: RawHeaders): Buffer {
 }
 
 function writeField(name: string, value: string, at: number): number {
-  if (NOT_REMEMBERED.has(name) || value.length > MAX_REMEMBERED_CHARS) return writeAnew(name, value, at);
+  if (NOT_REMEMBERED.has(name) || value.length === ID_CHARS || value.length > MAX_REMEMBERED_CHARS)
+    return writeAnew(name, value, at);
   const line = `${name}: ${value}`;
   let code = codes.get(line);
   if (code === undefined) {

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { LimitsConfig } from '../../config/schema.ts';
 import { errorPage, type HttpError } from '../errors.ts';
+import { fieldsWithId, newRequestId, requestIdField } from '../request-id.ts';
 import { Connection } from './connection.ts';
 import { FRAME, PREFACE } from './frames.ts';
 import { http2Headers } from './head-translation.ts';
@@ -94,10 +95,12 @@ function answer(socket: Socket, { error, limits, onRefused }: Http2Refusal): voi
   socket.resume();
 }
 
-/** Answers a stream with an error page. */
-export function sendPage(stream: Stream, error: HttpError): void {
-  const page = errorPage(error, crypto.randomUUID(), undefined);
-  stream.sendHeaders(headerBlock(http2Headers(page.status, page.headers)));
+/** Answers a stream with an error page. @param idName - Name of the field with its identifier, or `off`. */
+export function sendPage(stream: Stream, error: HttpError, idName = 'off'): void {
+  const id = newRequestId();
+  const page = errorPage(error, id, undefined);
+  const headers = fieldsWithId(page.headers, requestIdField(idName, id));
+  stream.sendHeaders(headerBlock(http2Headers(page.status, headers)));
   stream.write(page.body);
   stream.end();
 }

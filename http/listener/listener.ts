@@ -21,6 +21,7 @@ import { isOfTheParser, type ParserError, parserError, refusedLine } from '../no
 import { Pipelines } from '../node-http/pipelines.ts';
 import { NodeReading } from '../node-http/reading.ts';
 import { writtenAnew } from '../node-http/request-line.ts';
+import { fieldsWithId, newRequestId, requestIdField } from '../request-id.ts';
 import { admitOnly, bind, drain } from './accepting.ts';
 import { closeWhenSilent } from './half-open.ts';
 import { linger } from './linger.ts';
@@ -67,6 +68,8 @@ export interface ListenerOptions {
   readonly onRefused?: (error: HttpError) => void;
   /** Fields of the answer to such a request. */
   readonly refusalFields?: (error: HttpError) => RawHeaders;
+  /** Name of the field with the identifier of a request that is turned away, or `off`. */
+  readonly idName?: () => string;
 }
 
 /** Handling of a connection before HTTP is read. */
@@ -155,7 +158,12 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
   };
   const turnAway = (socket: Duplex, error: HttpError): void => {
     onRefused?.(error);
-    refuse(socket, error, refusalFields?.(error));
+    refuseHere(socket, error);
+  };
+  const refuseHere = (socket: Duplex, error: HttpError): void => {
+    const id = newRequestId();
+    const idField = requestIdField(options.idName?.() ?? 'off', id);
+    refuse(socket, error, fieldsWithId(refusalFields?.(error) ?? [], idField), id);
   };
   /** Refuses a request that has begun: its exchange ends with the refusal, and is counted and logged with it. */
   const refuseExchange = (response: ServerResponse, socket: Duplex, error: HttpError): void => {
@@ -163,7 +171,7 @@ export async function listen(_started: Started, options: ListenerOptions): Promi
     if (exchange === undefined) turnAway(socket, error);
     else {
       exchange.refusal = error;
-      refuse(socket, error, refusalFields?.(error));
+      refuseHere(socket, error);
     }
   };
   server.on('request', take);

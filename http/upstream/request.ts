@@ -37,7 +37,8 @@ export interface RequestHead {
 }
 
 /** @throws {UpstreamError} `bad_request` for what would not stay one request. */
-export function requestHead({ method, target, headers, text, body, upgrade }: UpstreamRequest): RequestHead {
+export function requestHead(request: UpstreamRequest): RequestHead {
+  const { method, target, headers, text, body, upgrade, idField } = request;
   if (!METHOD.test(method) || method === 'CONNECT') throw refused('method');
   if (!TARGET.test(target)) throw refused('target');
   if (upgrade !== undefined && !isFieldValue(upgrade)) throw refused('Upgrade');
@@ -47,6 +48,11 @@ export function requestHead({ method, target, headers, text, body, upgrade }: Up
     const value = headers[values[i] as number];
     if (value === undefined || !isFieldValue(value)) throw refused('a value');
     fields += value + (texts[i + 1] as string);
+  }
+  if (idField !== undefined) {
+    const { name, id } = idField;
+    if (!isFieldLine(name, id)) throw refused(name);
+    fields += `${name}: ${id}\r\n`;
   }
   const connection = upgrade === undefined ? 'keep-alive' : `upgrade\r\nUpgrade: ${upgrade}`;
   const framing = framingOf(method, length, body !== undefined);

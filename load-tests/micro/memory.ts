@@ -80,7 +80,7 @@ function entries(): Entries {
   const full = heldBytes();
   const site = siteSchema.parse({ name: 'www', hosts: ['*'], origin: { servers: [{ url: 'http://127.0.0.1' }] } });
   const served = { site, rules: compileRules(site) };
-  const responses = new PreparedResponses('eu-1', { keep_alive_timeout: 65_000 });
+  const responses = new PreparedResponses('eu-1', { request_id: 'off', limits: { keep_alive_timeout: 65_000 } });
   const some = Array.from({ length: 10_000 }, (_, i) => [keyOf(i), store.get(keyOf(i))] as const);
   const lookedUp = heldBytes();
   for (const [key, [stored]] of some) {

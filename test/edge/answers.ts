@@ -59,7 +59,8 @@ function answerEnd(text: string, at: number, method: string): number | undefined
   return end < 0 ? undefined : end + 5;
 }
 
-const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+/** Identifiers of requests, and boundaries of parts. */
+const UUID = /\b[0-9a-f]{32}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 const DATE = /^Date: .*$/gim;
 /** @returns What differs, apart from dates and ids; `undefined` when nothing does. */
 export function difference(one: string, other: string): string | undefined {

@@ -18,8 +18,13 @@ const SITE = serve();
 
 const stored = (bytes = 20): StoredResponse => storedResponse(store, 1, bytes, NOW);
 
+const shown = (keepAliveMs: number, name = 'off') => ({
+  request_id: name,
+  limits: { keep_alive_timeout: keepAliveMs },
+});
+
 function responses(): PreparedResponses {
-  return new PreparedResponses('eu-1', { keep_alive_timeout: 65_000 });
+  return new PreparedResponses('eu-1', shown(65_000));
 }
 
 test('a response is prepared once until it changes', async (t) => {
@@ -31,8 +36,11 @@ test('a response is prepared once until it changes', async (t) => {
 
   t.not(all.of(response, serve(), { path: '/a' }), first, 'anew by a new config');
   const again = all.of(response, SITE, { path: '/a' });
-  all.update({ keep_alive_timeout: 5_000 });
-  t.not(all.of(response, SITE, { path: '/a' }), again, 'anew when another time is announced to visitors');
+  all.update(shown(5_000));
+  const later = all.of(response, SITE, { path: '/a' });
+  t.not(later, again, 'anew when another time is announced to visitors');
+  all.update(shown(5_000, 'X-Request-Id'));
+  t.not(all.of(response, SITE, { path: '/a' }), later, 'anew with the field of a request’s id');
 });
 
 test('a copy of a response with other fields has a prepared form of its own', async (t) => {
@@ -66,7 +74,7 @@ test('a whole answer is prepared at its second use in a second, while there is r
   t.equal(prepared.readyBytes('whole', false, epochMs(NOW + 1_000)), undefined, 'asked for a second later');
   const kept = all.makeBytes(prepared, 'whole', false, epochMs(NOW + 1_500));
   t.equal(prepared.readyBytes('whole', false, epochMs(NOW + 1_500)), kept, 'asked for again');
-  t.equal(kept?.buffer.byteLength, kept?.length, 'holds nothing but itself');
+  t.equal(kept?.bytes.buffer.byteLength, kept?.bytes.length, 'holds nothing but itself');
 
   const large = stored(16 * 1024);
   for (let i = 0; i < 1_100; i++) {

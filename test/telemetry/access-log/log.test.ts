@@ -3,43 +3,43 @@ import { existsSync, mkdtempSync, readFileSync, renameSync, symlinkSync, unlinkS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { type Access, AccessLog } from '../../telemetry/access-log.ts';
-import { type NetworkOptions, startNetwork } from '../support/network.ts';
-import { startOrigin, startTcp, text } from '../support/origin.ts';
-import { dial } from '../support/raw-client.ts';
-import { askHttp2, openHttp2, startSecureEdge } from '../support/secure-edge.ts';
-import { ask } from '../support/visitor.ts';
+import { accessFormat } from '../../../telemetry/access-log/format.ts';
+import { AccessLog } from '../../../telemetry/access-log/log.ts';
+import { type NetworkOptions, startNetwork } from '../../support/network.ts';
+import { startOrigin, startTcp, text } from '../../support/origin.ts';
+import { dial } from '../../support/raw-client.ts';
+import { askHttp2, openHttp2, startSecureEdge } from '../../support/secure-edge.ts';
+import { ask } from '../../support/visitor.ts';
+import { access } from './access.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'seawall-access-'));
-const LINE: Access = {
-  ...{ time: 0, ip: '192.0.2.7', method: 'GET', host: 'a.test', target: '/', status: 200 },
-  ...{ bytes: 5, seconds: 0.001, site: 'www', result: 'hit' },
-};
+const LINE = access();
+const format = accessFormat({ format: 'json', fields: [], sample: 1 }, { secret: '', country: () => undefined });
 
-const linesOf = (file: string): Access[] =>
+const linesOf = (file: string): Record<string, unknown>[] =>
   readFileSync(file, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Access);
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 test('bytes from visitors cannot end a line or a value', async (t) => {
   const file = join(folder, 'hostile.jsonl');
-  const log = new AccessLog({ file, onProblem: (problem) => t.fail(problem) });
+  const log = new AccessLog({ to: file, format, onProblem: (problem) => t.fail(problem) });
   const hostile = '"}\n{"status":500,"\\\x7f\xe4\u2028';
-  log.add({ ...LINE, method: hostile, host: hostile, target: hostile });
+  log.add(access({ host: hostile }, { method: hostile, target: hostile }));
   await log.close();
   t.match(linesOf(file), [{ method: hostile, host: hostile, target: hostile, status: 200, ms: 1 }]);
 });
 
 test('a file that was moved away is reopened, and no line is lost', async (t) => {
   const file = join(folder, 'rotated.jsonl');
-  const log = new AccessLog({ file, onProblem: (problem) => t.fail(problem) });
+  const log = new AccessLog({ to: file, format, onProblem: (problem) => t.fail(problem) });
   log.add(LINE);
   log.flush();
   while (!existsSync(file)) await new Promise((resolve) => setImmediate(resolve));
   renameSync(file, `${file}.1`);
   log.reopen();
-  log.add({ ...LINE, target: '/2' });
+  log.add(access({}, { target: '/2' }));
   await log.close();
   t.match(linesOf(`${file}.1`), [{ target: '/' }]);
   t.match(linesOf(file), [{ target: '/2' }]);
@@ -47,8 +47,8 @@ test('a file that was moved away is reopened, and no line is lost', async (t) =>
 
 test('lines above the buffer are dropped, and the drop is logged', async (t) => {
   const problems: string[] = [];
-  const log = new AccessLog({ file: join(folder, 'full.jsonl'), onProblem: (problem) => problems.push(problem) });
-  const line = { ...LINE, target: 'x'.repeat(100_000) };
+  const log = new AccessLog({ to: join(folder, 'full.jsonl'), format, onProblem: (problem) => problems.push(problem) });
+  const line = access({}, { target: 'x'.repeat(100_000) });
   for (let i = 0; i < 200; i++) log.add(line);
   log.flush();
   t.match(problems, [/^\d+ lines were left out$/]);
@@ -57,7 +57,7 @@ test('lines above the buffer are dropped, and the drop is logged', async (t) => 
 
 test('a file that cannot be opened is logged, and requests are served', async (t) => {
   const problems: string[] = [];
-  const log = new AccessLog({ file: join(folder, 'no', 'such'), onProblem: (problem) => problems.push(problem) });
+  const log = new AccessLog({ to: join(folder, 'no', 'such'), format, onProblem: (problem) => problems.push(problem) });
   log.add(LINE);
   await log.close();
   t.match(problems, [/ENOENT/]);
@@ -78,7 +78,7 @@ test('an edge logs each response once, on every path', async (t) => {
   await origin.close();
   const common = { ip: '127.0.0.1', host: 'site.test', target: '/a?b="', site: 'site' };
   t.match(linesOf(file), [
-    { ...common, method: 'GET', status: 200, bytes: 5, result: 'uri-miss', id: /^[0-9a-f-]{36}$/ },
+    { ...common, method: 'GET', status: 200, bytes: 5, result: 'uri-miss', id: /^[0-9a-f]{32}$/ },
     { ...common, method: 'GET', status: 200, bytes: 5, result: 'hit' },
     { ...common, method: 'HEAD', status: 200, bytes: 0, result: 'hit' },
     { ...common, method: 'GET', status: 304, bytes: 0, result: 'hit' },
@@ -159,18 +159,18 @@ test('a disk that was full is written to again once it has room, and what was le
   const file = join(folder, 'full-disk.jsonl');
   symlinkSync('/dev/full', file);
   const seen = new EventEmitter();
-  const log = new AccessLog({ file, onProblem: (problem) => seen.emit('problem', problem) });
+  const log = new AccessLog({ to: file, format, onProblem: (problem) => seen.emit('problem', problem) });
   const keepAlive = setInterval(() => undefined, 1_000);
   const next = async (): Promise<string> => String((await once(seen, 'problem'))[0]);
   const failed = next();
   log.add(LINE);
   log.flush();
   t.match(await failed, /ENOSPC/);
-  log.add({ ...LINE, target: '/lost' });
+  log.add(access({}, { target: '/lost' }));
   log.flush();
   unlinkSync(file);
   const counted = next();
-  const lines = setInterval(() => log.add({ ...LINE, target: '/found' }), 100);
+  const lines = setInterval(() => log.add(access({}, { target: '/found' })), 100);
   t.match(await counted, /^\d+ lines were left out$/);
   clearInterval(lines);
   clearInterval(keepAlive);

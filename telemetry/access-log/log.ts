@@ -1,8 +1,8 @@
 /**
- * The access log: one JSON object a line for each answer to a visitor, written
- * in batches. When the file, or the reader of standard output, does not keep
- * up, lines are left out and counted rather than answers held back. A file that
- * cannot be written is opened again after a while: its disk may have room then.
+ * The access log: a line for each answer to a visitor, written in batches. When
+ * the file, the reader of standard output or the syslog server does not keep
+ * up, lines are left out and counted rather than answers held back. What
+ * cannot be written to is opened again after a while: a disk may have room then.
  *
  * `{"time":"2026-01-31T12:00:00.000Z","ip":"192.0.2.7","method":"GET","host":"www.example.com",
  * "target":"/?a=b","status":200,"bytes":1024,"ms":0.12,"site":"www","result":"hit","id":"…"}`
@@ -10,28 +10,12 @@
  */
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { visible } from '../config/visible.ts';
-import { type MonotonicMs, monotonicNow, msSince } from '../lib/clock.ts';
-import type { Result } from './results.ts';
-
-export interface Access {
-  /** Completion time of the answer, in milliseconds since the epoch. */
-  readonly time: number;
-  /** Address of the visitor, taken from proxies as far as the config trusts them. */
-  readonly ip: string;
-  readonly method: string;
-  readonly host: string;
-  readonly target: string;
-  readonly status: number;
-  /** Length of the body. */
-  readonly bytes: number;
-  readonly seconds: number;
-  readonly site: string;
-  /** As in `seawall_requests_total`. */
-  readonly result: Result;
-  /** Identifier of the request; absent for hits that involve no other node. */
-  readonly id?: string | undefined;
-}
+import { syslogAddress } from '../../config/schema/access-log.ts';
+import { visible } from '../../config/visible.ts';
+import { type MonotonicMs, monotonicNow, msSince, wallNow } from '../../lib/clock.ts';
+import type { Access } from './entry.ts';
+import type { AccessFormat } from './format.ts';
+import { openSyslog, syslogHeader } from './syslog.ts';
 
 /** Maximum time that a line waits for its batch. */
 const BATCH_MS = 500;
@@ -47,25 +31,32 @@ const RETRY_MS = 1_000;
 const CLOSE_MS = 2_000;
 
 export interface AccessLogOptions {
-  /** A file to append to, or `-` for standard output. */
-  readonly file: string;
+  /** A file to append to, `-` for standard output, or the address of a syslog server. */
+  readonly to: string;
+  readonly format: AccessFormat;
+  /** Share of the answers that have a line; by default all. */
+  readonly sample?: number | undefined;
   /** Called once per run of dropped lines, and when the file cannot be written. */
   readonly onProblem: (problem: string) => void;
 }
 
 export class AccessLog {
   readonly #options: AccessLogOptions;
+  /** True if lines are messages of syslog. */
+  readonly #isSyslog: boolean;
   readonly #timer: NodeJS.Timeout;
   #out: Writable;
   #batch = '';
   /** Given to the stream, not written yet. */
   #waiting = 0;
   #leftOut = 0;
+  #isClosing = false;
   /** Time of the failure, while nothing can be written. */
   #failedAt: MonotonicMs | undefined;
 
   constructor(options: AccessLogOptions) {
     this.#options = options;
+    this.#isSyslog = syslogAddress(options.to) !== undefined;
     this.#out = this.#open();
     this.#timer = setInterval(() => this.flush(), BATCH_MS).unref();
   }
@@ -75,10 +66,10 @@ export class AccessLog {
       this.#leftOut++;
       return;
     }
-    const { time, ip, method, host, target, status, bytes, seconds, site, result, id } = access;
-    // What visitors send is quoted by JSON.stringify, and made visible with the batch; the rest has nothing to be
-    // quoted.
-    this.#batch += `{"time":"${isoTime(time)}","ip":"${ip}","method":${JSON.stringify(method)},"host":${JSON.stringify(host)},"target":${JSON.stringify(target)},"status":${status},"bytes":${bytes},"ms":${(seconds * 1_000).toFixed(2)},"site":"${site}","result":"${result}"${id === undefined ? '' : `,"id":"${id}"`}}\n`;
+    const { format, sample = 1 } = this.#options;
+    if (sample < 1 && Math.random() >= sample) return;
+    if (this.#isSyslog) this.#batch += syslogHeader(access.time);
+    this.#batch += format.line(access);
     if (this.#batch.length > BATCH_CHARS) this.flush();
   }
 
@@ -105,16 +96,16 @@ export class AccessLog {
   /** Returns whether the file is open; one that failed is opened again after a while. */
   #mayWrite(): boolean {
     if (this.#failedAt === undefined) return true;
-    if (this.#options.file === '-' || msSince(this.#failedAt) < RETRY_MS) return false;
+    if (this.#options.to === '-' || msSince(this.#failedAt) < RETRY_MS) return false;
     this.#failedAt = undefined;
     this.#out = this.#open();
-    this.#write('\n'); // the last line may have been cut off
+    if (!this.#isSyslog) this.#write('\n'); // the last line may have been cut off
     return true;
   }
 
   /** Goes on in a new file of the same name, if the old one has been moved away. */
   reopen(): void {
-    if (this.#options.file === '-') return;
+    if (this.#options.to === '-' || this.#isSyslog) return;
     this.flush();
     this.#out.end();
     this.#failedAt = undefined;
@@ -125,28 +116,37 @@ export class AccessLog {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.flush();
+    this.#isClosing = true;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#out.once('error', () => resolve());
     const timer = setTimeout(resolve, CLOSE_MS);
-    if (this.#options.file === '-') this.#out.write('', () => resolve());
+    if (this.#options.to === '-') this.#out.write('', () => resolve());
     else this.#out.end(() => resolve());
     await promise;
     clearTimeout(timer);
   }
 
+  #begin(format: AccessFormat): string {
+    return format.begin(wallNow());
+  }
+
   #open(): Writable {
-    const { file, onProblem } = this.#options;
+    const { to, format, onProblem } = this.#options;
     const failed = (out: Writable, error: Error): void => {
-      if (out !== this.#out || this.#failedAt !== undefined) return; // one that was replaced, or said already
+      // One that was replaced, or is meant to end, or has failed already.
+      if (out !== this.#out || this.#isClosing || this.#failedAt !== undefined) return;
       this.#failedAt = monotonicNow();
       onProblem(error.message);
     };
-    if (file === '-') {
+    if (to === '-') {
       process.stdout.on('error', (error) => failed(process.stdout, error));
       return process.stdout;
     }
-    const out = createWriteStream(file, { flags: 'a', mode: 0o640 });
+    const address = syslogAddress(to);
+    const out = address === undefined ? createWriteStream(to, { flags: 'a', mode: 0o640 }) : openSyslog(address);
     out.on('error', (error) => failed(out, error));
+    if (address !== undefined) out.on('close', () => failed(out, new Error(`${to} has closed the connection`)));
+    else if (this.#begin(format) !== '') out.write(this.#begin(format));
     return out;
   }
 }
@@ -155,16 +155,4 @@ function linesIn(batch: string): number {
   let lines = 0;
   for (let at = batch.indexOf('\n'); at !== -1; at = batch.indexOf('\n', at + 1)) lines++;
   return lines;
-}
-
-let lastTime = 0;
-let lastText = new Date(0).toISOString();
-
-/** Many answers share a millisecond. */
-function isoTime(time: number): string {
-  if (time !== lastTime) {
-    lastTime = time;
-    lastText = new Date(time).toISOString();
-  }
-  return lastText;
 }
