@@ -56,7 +56,7 @@ export const ID_PLACEHOLDER: string = Array.from(randomFillSync(Buffer.alloc(ID_
   '|~^{}<\\`'.charAt(byte % 8),
 ).join('');
 
-/** What a proxy may send: what needs no quoting in any log. */
+/** An identifier that a proxy may send: no log has to quote it. */
 const PROXY_ID = /^[A-Za-z0-9._~:+/=@-]{1,128}$/;
 
 /** @returns The identifier in a header section of a trusted proxy, if it has one that can be kept. */

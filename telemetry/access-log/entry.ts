@@ -13,11 +13,11 @@ export interface AccessFacts {
   readonly scheme: 'http' | 'https' | undefined;
   /** Cache key, of what has one. */
   readonly key: string | undefined;
-  /** Fields of the response as the cache has them, before the site changes them; absent: the node has made it itself. */
+  /** Fields of the response as the cache has them, before the site changes them; absent: it is the node's own. */
   readonly storedHeaders: RawHeaders | undefined;
   /** Bytes of the whole representation, where they are known otherwise than by `storedHeaders`. */
   readonly length: number | undefined;
-  /** What each tier did. */
+  /** Members of Cache-Status of all tiers. */
   readonly cacheStatus: string | undefined;
   /** Time until the head was there; absent: it was answered at once. */
   readonly headMs: number | undefined;

@@ -8,7 +8,7 @@ const SOURCES = { secret: 'secret', country: () => 'DE' };
 const format = (name: 'json' | 'combined' | 'w3c', fields: readonly AccessField[] = []): AccessFormat =>
   accessFormat({ format: name, fields: [...fields], sample: 1 }, SOURCES);
 
-/** Everything that a header field or a target can bring. */
+/** Values of header fields and targets, hostile ones among them. */
 const anything = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.string({ unit: fc.constantFrom(...' "\\\n\r\t%-#\0\x7f\x85\xa0\xe4\u2028[]{},:;') }),

@@ -5,7 +5,6 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
-import { isSyslog, syslogAddress } from '../../../config/schema/access-log.ts';
 import { accessFormat } from '../../../telemetry/access-log/format.ts';
 import { AccessLog } from '../../../telemetry/access-log/log.ts';
 import { access } from './access.ts';
@@ -30,8 +29,8 @@ async function overStream(t: Test, listenAt: string | number, toOf: (port: numbe
     onProblem: (problem) => t.comment(problem),
   });
   for (const target of ['/1', '/2']) log.add(access({}, { target }));
-  const gone = once(server, 'connection').then(([socket]) => once(socket, 'close'));
-  await Promise.all([log.close(), gone]);
+  const closed = once(server, 'connection').then(([socket]) => once(socket, 'close'));
+  await Promise.all([log.close(), closed]);
   server.close();
   t.strictSame(targetsIn(text.trimEnd().split('\n')), ['/1', '/2']);
 }
@@ -81,14 +80,4 @@ test('a server that is not there is said once, and what is left out is counted',
   log.add(access());
   await log.close();
   t.match(problems, [/ECONNREFUSED/]);
-});
-
-test('addresses of syslog servers', async (t) => {
-  t.strictSame(syslogAddress('syslog+udp://[::1]:514'), { kind: 'udp', host: '::1', port: 514 });
-  t.strictSame(syslogAddress('syslog+tcp://log.test:601'), { kind: 'tcp', host: 'log.test', port: 601 });
-  t.strictSame(syslogAddress('syslog+unix:/run/log'), { kind: 'unix', path: '/run/log' });
-  for (const other of ['access.log', '-', 'syslog+udp://host', 'syslog+unix:', 'syslog+tls://host:1']) {
-    t.equal(syslogAddress(other), undefined, other);
-  }
-  t.ok(isSyslog('syslog+tls://host:1'));
 });
