@@ -39,7 +39,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'cache/shared',
     why: 'the same contract, with threads that die at any instruction',
     tests: ['test/cache/shared/shared-store.test.ts', 'test/cache/shared/threads.test.ts'],
-    most: 9,
+    most: 4,
   },
   {
     folder: 'cache/disk',
@@ -50,12 +50,6 @@ const TOGETHER: readonly Together[] = [
       'test/cache/disk/failing.test.ts',
     ],
     most: 3,
-  },
-  {
-    folder: 'cache/large',
-    why: 'one mechanism: a table of its cases, and random histories of an object',
-    tests: ['test/cache/large/table.test.ts', 'test/cache/large/property.test.ts'],
-    most: 9,
   },
   {
     folder: 'cli',

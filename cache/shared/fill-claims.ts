@@ -56,7 +56,7 @@ export class FillClaims {
     this.#thread = thread;
   }
 
-  claim({ hash, hashHigh }: KeyBytes): Claim {
+  claim({ hash, hashHigh }: Pick<KeyBytes, 'hash' | 'hashHigh'>): Claim {
     const words = this.#words;
     return (
       this.#locked(() => {
