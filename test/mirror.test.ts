@@ -36,12 +36,6 @@ const TOGETHER: readonly Together[] = [
     most: 2,
   },
   {
-    folder: 'cache/shared',
-    why: 'the same contract, with threads that die at any instruction',
-    tests: ['test/cache/shared/shared-store.test.ts', 'test/cache/shared/threads.test.ts'],
-    most: 4,
-  },
-  {
     folder: 'cache/disk',
     why: 'a disk is tested by what it holds after a restart, a crash or a failure',
     tests: [

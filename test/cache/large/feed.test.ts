@@ -71,7 +71,7 @@ test('a chunk of which the beginning is missing is read, and not stored', async 
   t.ok(stage.large.has(stage.generation, 2));
 });
 
-test('the source is held back at the chunk that no reader has asked for, and goes on when one does', async (t) => {
+test('the source is held back at the chunk that no reader has asked for, until one does', async (t) => {
   const { feed, calls, upTo, large, generation } = await feeding({ ahead: 1 });
   feed.enter(t);
   upTo(MIB);

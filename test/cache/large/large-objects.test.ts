@@ -75,7 +75,7 @@ test('ends that lie apart are not added up', async (t) => {
   t.ok(bench.engine.large.mayChunk(request()));
 });
 
-test('one generation ends once, whoever sees it; an origin without ranges ends chunks at once', async (t) => {
+test('one generation ends once, however often that is seen; an origin without ranges ends chunks at once', async (t) => {
   const stage = await knownObject();
   const { bench, generation, request } = stage;
   const { large } = bench.engine;

@@ -1,4 +1,4 @@
-/** One request for chunks: what it asks for, and what each answer does to the generation (RFC 9110, sections 13, 14). */
+/** One request for chunks: what it asks for, and what each answer does to the generation (RFC 9110, section 14). */
 import { test } from 'tap';
 import { ChunkRefusedError, type GenerationEnd } from '../../../cache/large/generation.ts';
 import { RangedRun } from '../../../cache/large/ranged-run.ts';

@@ -62,7 +62,7 @@ for (const { what, settle } of [
   { what: 'fails', settle: (transfer: ChunkTransfer) => transfer.drop(new HttpError('origin_timeout')) },
 ]) {
   for (const asked of ['before', 'after'] as const) {
-    test(`who asks ${asked} that goes on when the chunk ${what}`, async (t) => {
+    test(`a reader that began to wait ${asked} that reads on when the chunk ${what}`, async (t) => {
       const { transfer, body } = await stage();
       if (asked === 'before') t.notOk(await isSettled(transfer));
       settle(transfer, body);

@@ -45,7 +45,7 @@ test('the first one has a place, all others learn whose it is, the same thread a
   own(b.of.claim(place(1)));
 });
 
-test('who waits goes on when the claim ends, or when its time is over', async (t) => {
+test('waiting for a claim ends with the claim, or when its time is over', async (t) => {
   keepRunning(t);
   const { a, b } = claiming();
   const claim = own(a.of.claim(place(1)));

@@ -29,7 +29,7 @@ export interface SharedParts {
   readonly parts: Parts;
   readonly words: Int32Array;
   readonly threads: Threads;
-  /** What a new thread sees. @throws {RangeError} if there are too many. */
+  /** Parts as a new thread sees them. @throws {RangeError} if there are too many. */
   thread(): ThreadParts;
 }
 
