@@ -33,7 +33,7 @@ const pageSchema = z
           node: z.string().meta({ description: 'Name of the control node.' }),
           action: z.string().meta({
             description:
-              '`purge`, `drain`, `undrain`, `authenticate`, `create token`, `revoke token`, `migrate`, `sign`, `register node`, `forget node`, `version of node`, `config of node`, `certificate of node`, `revocation list`, `authorities`.',
+              '`purge`, `drain`, `undrain`, `authenticate`, `create token`, `revoke token`, `migrate`, `sign`, `register node`, `forget node`, `version of node`, `config of node`, `certificate of node`, `revocation list of node`, `revocation list`, `authorities`.',
           }),
           result: z.string().meta({ description: '`ok`, or the code of the error.' }),
         }),

@@ -3,8 +3,7 @@
  * count from now on.
  * @module
  */
-import { createHash } from 'node:crypto';
-import type { CertificateTexts } from '../trust/certificate-files.ts';
+import { type CertificateTexts, sha256Of } from '../trust/certificate-files.ts';
 import type { NodeCertificates } from '../trust/node-certificates.ts';
 import type { AuditLog } from './audit.ts';
 
@@ -27,9 +26,6 @@ export function auditTrust(
   });
 }
 
-/** SHA-256 of the files, as `sha256sum` prints it; null where there is none. */
 function digestsOf({ crl_file: list, ca_file: authorities }: CertificateTexts) {
-  const digest = (text: string): string | null =>
-    text === '' ? null : createHash('sha256').update(text, 'latin1').digest('hex');
-  return { crl_file: digest(list), ca_file: digest(authorities) };
+  return { crl_file: sha256Of(list), ca_file: sha256Of(authorities) };
 }

@@ -1,6 +1,6 @@
 /**
  * Entries of the audit log about nodes: that one has registered, or runs another version, another config or another
- * certificate than before.
+ * certificate than before, or goes by another list of revoked certificates.
  * @module
  */
 import type { AuditLog } from './audit.ts';
@@ -9,7 +9,7 @@ import { type MemberChange, rowKey } from './members.ts';
 /** Writes the entry, once for all control nodes that have noticed. Never rejects. */
 export function noteChange(audit: Pick<AuditLog, 'write'>, { action, member, before }: MemberChange): Promise<void> {
   const { name, role, region, about, changes } = member;
-  const { version, config, certificate_expires: certificate, since } = about ?? {};
+  const { version, config, certificate_expires: certificate, revocations, since } = about ?? {};
   const from = before?.about ?? undefined;
   const entry = {
     address: '',
@@ -21,9 +21,19 @@ export function noteChange(audit: Pick<AuditLog, 'write'>, { action, member, bef
     ...(version !== undefined && { version }),
     ...(config !== undefined && { config }),
     ...(certificate !== undefined && { certificate }),
+    ...(revocations !== undefined && { revocations }),
     ...(from !== undefined && { before: FACTS_OF[action](from) }),
   };
-  const key = JSON.stringify([rowKey(member), changes, action, version, config, certificate, since]);
+  const key = JSON.stringify([
+    rowKey(member),
+    changes,
+    action,
+    version,
+    config,
+    certificate,
+    revocations ?? null,
+    since,
+  ]);
   return audit.write(entry, action === 'register node' ? undefined : { key: `member:${key}`, body: Buffer.from(key) });
 }
 
@@ -35,4 +45,5 @@ const FACTS_OF: Readonly<Record<MemberChange['action'], (about: About) => string
   'version of node': ({ version }) => version,
   'config of node': ({ config }) => config,
   'certificate of node': ({ certificate_expires: expires }) => expires ?? null,
+  'revocation list of node': ({ revocations }) => revocations ?? null,
 };

@@ -64,7 +64,12 @@ export interface CallingNode extends Omit<Registration, 'leaseMs'> {
 }
 
 export interface MemberChange {
-  readonly action: 'register node' | 'config of node' | 'certificate of node' | 'version of node';
+  readonly action:
+    | 'register node'
+    | 'config of node'
+    | 'certificate of node'
+    | 'version of node'
+    | 'revocation list of node';
   readonly member: Member;
   readonly before: Member | undefined;
 }
@@ -440,5 +445,6 @@ function changesOf(before: Member | undefined, next: Member): MemberChange['acti
     ...(old.version === about.version ? [] : (['version of node'] as const)),
     ...(old.config === about.config ? [] : (['config of node'] as const)),
     ...(old.certificate_expires === about.certificate_expires ? [] : (['certificate of node'] as const)),
+    ...(old.revocations === about.revocations ? [] : (['revocation list of node'] as const)),
   ];
 }

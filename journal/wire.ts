@@ -89,6 +89,8 @@ export interface NodeAbout extends NodeCondition {
   readonly since: string;
   /** ISO 8601: end of its certificate. */
   readonly certificate_expires?: string;
+  /** SHA-256 of the list of revoked certificates that it goes by, in hexadecimal digits. */
+  readonly revocations?: string;
 }
 
 /** Part of a request for the journal that registers the node; older versions send none of it. */
@@ -193,12 +195,13 @@ export function readAppliedReport(body: unknown): AppliedReport {
 }
 
 const MAX_ABOUT_LENGTH = 64;
+const SHA_256 = /^[0-9a-f]{64}$/;
 const MAX_WORKERS = 1_024;
 
 /** @returns What is known here of it: a newer version may say more. */
 function readAbout(value: unknown): NodeAbout {
   const about = fields(value, 'journal_bad_message');
-  const { version, config, since, workers, memory, disk, certificate_expires: expires } = about;
+  const { version, config, since, workers, memory, disk, certificate_expires: expires, revocations } = about;
   const isShort = (text: unknown): text is string => typeof text === 'string' && text.length <= MAX_ABOUT_LENGTH;
   const isTime = (text: unknown): text is string => isShort(text) && !Number.isNaN(Date.parse(text));
   const isAbsentOr = (isGood: (value: unknown) => boolean, one: unknown): boolean => one === undefined || isGood(one);
@@ -209,7 +212,8 @@ function readAbout(value: unknown): NodeAbout {
     isAbsentOr((one) => isNumber(one) && one <= MAX_WORKERS, workers) &&
     isAbsentOr(isSpace, memory) &&
     isAbsentOr(isDiskState, disk) &&
-    isAbsentOr(isTime, expires);
+    isAbsentOr(isTime, expires) &&
+    isAbsentOr((one) => isShort(one) && SHA_256.test(one), revocations);
   if (!isGood) throw new JournalError('journal_bad_message', 'about');
   return {
     version,
@@ -219,6 +223,7 @@ function readAbout(value: unknown): NodeAbout {
     ...(memory !== undefined && { memory: spaceOf(memory as Space) }),
     ...(disk !== undefined && { disk: diskStateOf(disk as DiskState) }),
     ...(expires !== undefined && { certificate_expires: expires as string }),
+    ...(revocations !== undefined && { revocations: revocations as string }),
   };
 }
 

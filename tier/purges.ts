@@ -17,6 +17,7 @@ import type { NodeAbout, NodeCondition } from '../journal/wire.ts';
 import { instantNow, wallNow } from '../lib/clock.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { sha256Of } from '../trust/certificate-files.ts';
 import type { NodeCertificates } from '../trust/node-certificates.ts';
 import { PurgeOutbox } from './purge-outbox.ts';
 
@@ -115,12 +116,14 @@ export function followPurges(node: PurgedNode, region: RegionConfig): JournalFol
 
 function aboutOf({ certificates, condition }: PurgedNode, config: string): NodeAbout {
   const expiresAt = certificates?.expiresAt;
+  const revocations = sha256Of(certificates?.texts.crl_file ?? '');
   return {
     version: VERSION,
     config,
     since: STARTED_AT,
     ...condition?.(),
     ...(expiresAt !== undefined && { certificate_expires: new Date(expiresAt).toISOString() }),
+    ...(revocations !== null && { revocations }),
   };
 }
 

@@ -2,7 +2,7 @@
  * Files by which a node knows others, and by which it is known: read together, and used as a whole or not at all.
  * @module
  */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { type EpochMs, epochMs } from '../lib/clock.ts';
@@ -181,4 +181,9 @@ function checkKey(certificate: X509Certificate, text: string, file: string): voi
   if (isIts) return;
   const fix = 'Name the key that the certificate was made for, or issue the certificate for this key.';
   throw new CertificateFault('key_file', `${file} is not the key of the certificate`, fix);
+}
+
+/** @returns SHA-256 of a file, as `sha256sum` prints it; null where there is none. */
+export function sha256Of(text: string): string | null {
+  return text === '' ? null : createHash('sha256').update(text, 'latin1').digest('hex');
 }

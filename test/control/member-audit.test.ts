@@ -10,16 +10,18 @@ const cluster = await startEtcd(1);
 tap.teardown(() => cluster.stop());
 const { endpoints } = cluster;
 
-test('another config, version or certificate of a node is in the audit log, once for all control nodes', async (t) => {
+test('another config, version, certificate or revocation list of a node is in the audit log, once for all control nodes', async (t) => {
   const network = await startReplicated(t, { endpoints, count: 2 });
   const urls = network.nodes.map(({ url }) => url);
   const about = { version: '1.0.0', config: 'one', since: '2026-01-01T00:00:00.000Z' };
+  const revocations = 'ab'.repeat(32);
   const changes = [
     about,
     { ...about, config: 'two' },
     { ...about, config: 'two', version: '1.1.0' },
     { ...about, config: 'two', version: '1.1.0', certificate_expires: '2027-01-01T00:00:00.000Z' },
     { ...about, config: 'one', version: '1.1.0', certificate_expires: '2027-01-01T00:00:00.000Z' },
+    { ...about, config: 'one', version: '1.1.0', certificate_expires: '2027-01-01T00:00:00.000Z', revocations },
   ];
   const nodes = await Promise.all(urls.map((url) => scriptedNode(url, 'eu-1')));
   t.teardown(() => nodes.map((node) => node.leave()));
@@ -41,10 +43,11 @@ test('another config, version or certificate of a node is in the audit log, once
     while (!(await isStored(change.config))) await new Promise(setImmediate);
   }
   t.match(await entries(), [
+    { action: 'revocation list of node', member: 'eu-1', revocations, before: null },
     { action: 'config of node', member: 'eu-1', config: 'one', before: 'two' },
     { action: 'certificate of node', certificate: '2027-01-01T00:00:00.000Z', before: null },
     { action: 'version of node', version: '1.1.0', before: '1.0.0' },
     { action: 'config of node', config: 'two', before: 'one' },
   ]);
-  t.equal((await entries()).length, 4);
+  t.equal((await entries()).length, 5);
 });

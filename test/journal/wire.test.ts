@@ -105,6 +105,7 @@ for (const { report, names } of [
   { report: { ...REPORT, about: { ...ABOUT, since: 'yesterday' } }, names: 'about' },
   { report: { ...REPORT, about: { ...ABOUT, version: 'x'.repeat(65) } }, names: 'about' },
   { report: { ...REPORT, about: { ...ABOUT, config: undefined } }, names: 'about' },
+  { report: { ...REPORT, about: { ...ABOUT, revocations: 'z'.repeat(64) } }, names: 'about' },
   { report: null, names: 'object' },
 ]) {
   test(`the report ${JSON.stringify(report).slice(0, 60)} is refused for ${names}`, async (t) => {
