@@ -398,16 +398,20 @@ export class Ledger {
     if (epoch !== this.#epoch) return 'unverified';
     if (asOf < this.#floor) return 'hard';
     if (asOf >= this.#index.newest) return 'current';
-    const { hard, soft } = this.newestPurges(named, response);
+    const { hard, soft } = this.newestPurges(named, response, asOf);
     if (hard > asOf) return 'hard';
     return soft > asOf ? 'soft' : 'current';
   }
 
-  /** Returns the numbers of the newest purges that name a response; 0: none is remembered. */
-  newestPurges({ tags, vary }: Pick<StampedResponse, 'tags' | 'vary'>, response: Purgeable): Mark {
+  /**
+   * Returns the numbers of the newest purges that name a response; 0: none is remembered.
+   *
+   * @param after - Purges up to this number may be left out.
+   */
+  newestPurges({ tags, vary }: Pick<StampedResponse, 'tags' | 'vary'>, response: Purgeable, after = 0): Mark {
     let hard = 0;
     let soft = 0;
-    for (const mark of this.#index.match(response, tags, vary)) {
+    for (const mark of this.#index.match(response, tags, vary, after)) {
       hard = Math.max(hard, mark.hard);
       soft = Math.max(soft, mark.soft);
     }

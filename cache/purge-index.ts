@@ -5,15 +5,16 @@
 import { hash } from 'node:crypto';
 import type { RawHeaders } from '../http/fields/headers.ts';
 import { KeyMap } from './key-map.ts';
+import { isMatch } from './url-pattern.ts';
 import { matchesVary, type VaryMember } from './vary.ts';
 
 /** One record of the journal, as far as it matters here. */
 export interface PurgeRecord {
   readonly seq: number;
   readonly site: string;
-  readonly kind: 'url' | 'variant' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
+  readonly kind: 'url' | 'variant' | 'tag' | 'prefix' | 'pattern' | 'host' | 'site' | 'everything';
   /**
-   * url: `//host/path?query`; prefix: `//host/path`; tag; host. variant: JSON,
+   * url: `//host/path?query`; prefix: `//host/path`; pattern: `//host/*.css`; tag; host. variant: JSON,
    * `{"url":"//host/path","headers":["accept-language","de"]}`, the response
    * that a request with these headers selects.
    */
@@ -37,6 +38,10 @@ export interface Mark {
   soft: number;
 }
 
+interface PatternMark extends Mark {
+  readonly pattern: string;
+}
+
 interface VariantMark extends Mark {
   /** The same one again moves the same mark. */
   readonly name: string;
@@ -45,6 +50,9 @@ interface VariantMark extends Mark {
 
 /** A URL with more variants purged one by one counts as purged whole. */
 const MAX_VARIANT_MARKS = 32;
+
+/** A site's oldest pattern beyond these counts as a purge of the whole site. */
+export const MAX_PATTERNS = 32;
 
 /** A variant that is told by more characters of fields stands for its whole URL. */
 const MAX_VARIANT_CHARS = 512;
@@ -68,6 +76,7 @@ export interface PurgeIndexState {
   readonly hosts: Entries<Mark>;
   readonly sites: Entries<Mark>;
   readonly variants: Entries<readonly VariantMark[]>;
+  readonly patterns: Entries<readonly PatternMark[]>;
   readonly prefixes: readonly (readonly [length: number, marks: Entries<Mark>])[];
 }
 
@@ -79,6 +88,8 @@ export class PurgeIndex {
   readonly #sites = new KeyMap<Mark>();
   /** By URL. */
   readonly #variants = new KeyMap<readonly VariantMark[]>();
+  /** By site; those that were named last come last. */
+  readonly #patterns = new KeyMap<readonly PatternMark[]>();
   /** By length, so that a URL is cut to each length that occurs. */
   readonly #prefixes = new Map<number, KeyMap<Mark>>();
 
@@ -87,7 +98,9 @@ export class PurgeIndex {
 
   /** Selectors that are remembered. */
   get size(): number {
-    return this.#simple.reduce((sum, marks) => sum + marks.size, this.#variants.size);
+    let size = this.#simple.reduce((sum, marks) => sum + marks.size, this.#variants.size);
+    for (const [, marks] of this.#patterns.entries()) size += marks.length;
+    return size;
   }
 
   /** Bytes in use, about. */
@@ -99,6 +112,9 @@ export class PurgeIndex {
       for (const { name, headers } of marks) {
         bytes += MARK_BYTES + headers.reduce((sum, text) => sum + text.length, name.length);
       }
+    }
+    for (const [, marks] of this.#patterns.entries()) {
+      for (const { pattern } of marks) bytes += MARK_BYTES + pattern.length;
     }
     return bytes;
   }
@@ -113,6 +129,7 @@ export class PurgeIndex {
       hosts: [...this.#hosts.entries()],
       sites: [...this.#sites.entries()],
       variants: [...this.#variants.entries()],
+      patterns: [...this.#patterns.entries()],
       prefixes: [...this.#prefixes].map(([length, marks]) => [length, [...marks.entries()]]),
     };
   }
@@ -131,6 +148,7 @@ export class PurgeIndex {
     fill(index.#hosts, state.hosts);
     fill(index.#sites, state.sites);
     fill(index.#variants, state.variants);
+    fill(index.#patterns, state.patterns);
     for (const [length, marks] of state.prefixes) index.#prefixes.set(length, fill(new KeyMap<Mark>(), marks));
     return index;
   }
@@ -144,12 +162,14 @@ export class PurgeIndex {
 
   /**
    * @param vary - Of the response; where it is not known, every variant may be it.
+   * @param after - Patterns that were not named after this number may be left out.
    * @returns The marks that name the response.
    */
   match(
     { site, host, authority, target }: Purgeable,
     tags: readonly string[],
     vary: readonly VaryMember[] | undefined,
+    after = 0,
   ): readonly Mark[] {
     const url = `//${authority}${target}`; // without scheme: a purge means both
     const found = [this.#everything, find(this.#urls, url), this.#hosts.get(host), this.#sites.get(site)];
@@ -159,6 +179,11 @@ export class PurgeIndex {
     for (const tag of tags) found.push(find(this.#tags, tagKey(site, tag)));
     for (const mark of find(this.#variants, url) ?? []) {
       if (vary === undefined || matchesVary(vary, mark.headers)) found.push(mark);
+    }
+    if (this.#patterns.size > 0) {
+      for (const mark of this.#patterns.get(site) ?? []) {
+        if (newestOf(mark) > after && isMatch(mark.pattern, url)) found.push(mark);
+      }
     }
     return found.filter((mark) => mark !== undefined);
   }
@@ -170,6 +195,11 @@ export class PurgeIndex {
     }
     for (const [url, marks] of this.#variants.entries()) {
       if (marks.every((mark) => newestOf(mark) <= seq)) this.#variants.delete(url);
+    }
+    for (const [site, marks] of this.#patterns.entries()) {
+      const rest = marks.filter((mark) => newestOf(mark) > seq);
+      if (rest.length === 0) this.#patterns.delete(site);
+      else this.#patterns.set(site, rest);
     }
     for (const [length, marks] of this.#prefixes) if (marks.size === 0) this.#prefixes.delete(length);
   }
@@ -193,12 +223,28 @@ export class PurgeIndex {
         return markIn(this.#sites, site);
       case 'everything':
         return this.#everything;
+      case 'pattern':
+        return this.#ofPattern(selector, site);
       case 'prefix': {
         const prefixes = this.#prefixes.get(selector.length) ?? new KeyMap<Mark>();
         this.#prefixes.set(selector.length, prefixes);
         return markIn(prefixes, selector);
       }
     }
+  }
+
+  #ofPattern(pattern: string, site: string): Mark {
+    const known = this.#patterns.get(site) ?? [];
+    const mark = known.find((one) => one.pattern === pattern) ?? { hard: 0, soft: 0, pattern };
+    const marks = [...known.filter((one) => one !== mark), mark];
+    const oldest = marks.length > MAX_PATTERNS ? marks.shift() : undefined;
+    if (oldest !== undefined) {
+      const whole = markIn(this.#sites, site);
+      whole.hard = Math.max(whole.hard, oldest.hard);
+      whole.soft = Math.max(whole.soft, oldest.soft);
+    }
+    this.#patterns.set(site, marks);
+    return mark;
   }
 
   #ofVariant(selector: string): Mark {

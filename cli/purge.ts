@@ -16,17 +16,23 @@ import { print } from './output.ts';
 /** It is in the journal, but not every node has said yet that it has applied it. */
 const EXIT_PENDING = 3;
 
-const KINDS = ['url', 'tag', 'prefix', 'host'] as const;
+const KINDS = ['url', 'tag', 'prefix', 'pattern', 'host'] as const;
 
 /** Option that each member of the body comes from. */
-const OPTIONS: Readonly<Record<string, string>> = { files: 'url', tags: 'tag', prefixes: 'prefix', hosts: 'host' };
+const OPTIONS: Readonly<Record<string, string>> = {
+  files: 'url',
+  tags: 'tag',
+  prefixes: 'prefix',
+  patterns: 'pattern',
+  hosts: 'host',
+};
 
 /** Beyond what the control node may wait for nodes. */
 const PATIENCE_MS = 15_000;
 
 export const purge = defineCommand({
   name: 'purge',
-  summary: 'Purge URLs, tags, prefixes, hosts or everything.',
+  summary: 'Purge URLs, tags, prefixes, patterns, hosts or everything.',
   about: `
 Asks the control node. All that is named is purged, or nothing. Waits until every
 node has applied it. Exits with 0 when all have, with 1 when it is refused, and with
@@ -38,6 +44,11 @@ A node that is gone for good is waited for until it is forgotten: seawall node f
     url: { type: 'list', value: 'URL', help: 'Purge a URL with all its variants. Like the others, can be repeated.' },
     tag: { type: 'list', value: 'TAG', help: 'Purge by tag; needs --site.' },
     prefix: { type: 'list', value: 'HOST/PATH', help: 'Purge URLs that begin with this text.' },
+    pattern: {
+      type: 'list',
+      value: 'HOST/PATH',
+      help: 'Purge URLs that fit as a whole; * stands for any characters. Quote it for the shell.',
+    },
     host: { type: 'list', value: 'HOST', help: 'Purge a host.' },
     everything: { type: 'flag', help: 'Purge all of --site; without --site, all of every site.' },
     site: { type: 'text', value: 'NAME', help: 'Site of --tag and --everything.' },
@@ -53,12 +64,16 @@ A node that is gone for good is waited for until it is forgotten: seawall node f
     '--url https://www.example.com/news',
     '--site shop --tag product-17 --tag product-18 --soft',
     '--prefix www.example.com/blog/ --dry-run',
+    "--pattern 'www.example.com/shop/*/print'",
     '--site shop --everything',
   ],
 
   async run(options) {
     if (KINDS.every((kind) => options[kind].length === 0) && !options.everything) {
-      throw new UsageError('it is not said what to purge', 'Give --url, --tag, --prefix, --host or --everything.');
+      throw new UsageError(
+        'it is not said what to purge',
+        'Give --url, --tag, --prefix, --pattern, --host or --everything.',
+      );
     }
     const wait = !options['no-wait'] && !options['dry-run'];
     const body = {
@@ -66,6 +81,7 @@ A node that is gone for good is waited for until it is forgotten: seawall node f
       ...(options.url.length > 0 && { files: options.url }),
       ...(options.tag.length > 0 && { tags: options.tag }),
       ...(options.prefix.length > 0 && { prefixes: options.prefix }),
+      ...(options.pattern.length > 0 && { patterns: options.pattern }),
       ...(options.host.length > 0 && { hosts: options.host }),
       ...(options.everything && { purge_everything: true }),
       ...(options.soft && { soft: true }),
@@ -163,6 +179,7 @@ const WORDS: Readonly<Record<string, readonly [string, string]>> = {
   variant: ['variant', 'variants'],
   tag: ['tag', 'tags'],
   prefix: ['prefix', 'prefixes'],
+  pattern: ['pattern', 'patterns'],
   host: ['host', 'hosts'],
   site: ['whole site', 'whole sites'],
 };

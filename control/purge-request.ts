@@ -10,6 +10,7 @@ import { MAX_SELECTORS, type PurgeRequest } from './schemas.ts';
 import {
   everythingSelector,
   hostSelectors,
+  patternSelectors,
   prefixSelectors,
   type Selector,
   SelectorError,
@@ -26,7 +27,7 @@ export interface Named {
   readonly pointer: string;
 }
 
-const LISTS = ['files', 'tags', 'prefixes', 'hosts', 'surrogate_keys'] as const;
+const LISTS = ['files', 'tags', 'prefixes', 'patterns', 'hosts', 'surrogate_keys'] as const;
 
 /** Maximum number of members of an object in a body; valid ones have far fewer. */
 const MAX_KEYS = 100;
@@ -78,7 +79,7 @@ function checkKeys(pointer: string, value: unknown): void {
  * @throws {ApiError} `invalid_request` when nothing is named, `unpurgeable` with everything that cannot be purged.
  */
 export function selectorsOf(request: PurgeRequest, sites: SiteDirectory): Named[] {
-  const { site, files = [], tags = [], prefixes = [], hosts = [], purge_everything: everything } = request;
+  const { site, files = [], tags = [], prefixes = [], patterns = [], hosts = [] } = request;
   const problems: FieldProblem[] = [];
   const named = new Map<string, Named>();
   const take = (pointer: string, select: () => Selector[]): void => {
@@ -117,14 +118,17 @@ export function selectorsOf(request: PurgeRequest, sites: SiteDirectory): Named[
   prefixes.forEach((prefix, index) => {
     take(`/prefixes/${index}`, () => prefixSelectors(prefix, sites));
   });
+  patterns.forEach((pattern, index) => {
+    take(`/patterns/${index}`, () => patternSelectors(pattern, sites));
+  });
   hosts.forEach((host, index) => {
     take(`/hosts/${index}`, () => hostSelectors(host, sites));
   });
-  if (everything) take('/purge_everything', () => [everythingSelector(site)]);
+  if (request.purge_everything) take('/purge_everything', () => [everythingSelector(site)]);
 
   if (problems.length > 0) throw new ApiError('unpurgeable', { errors: problems });
   if (named.size === 0) {
-    const fix = 'Name something in `files`, `tags`, `prefixes` or `hosts`, or set `purge_everything`.';
+    const fix = 'Name something in `files`, `tags`, `prefixes`, `patterns` or `hosts`, or set `purge_everything`.';
     throw new ApiError('invalid_request', { errors: [{ pointer: '', detail: 'nothing is named', fix }] });
   }
   return [...named.values()];
@@ -136,6 +140,7 @@ const SCOPES: Readonly<Record<SelectorKind, ScopeKind>> = {
   variant: 'url',
   tag: 'tag',
   prefix: 'prefix',
+  pattern: 'prefix',
   host: 'host',
   site: 'everything',
   everything: 'everything',

@@ -57,7 +57,7 @@ export function purgeRoutes(api: PurgeApi): Route[] {
     {
       method: 'POST',
       path: '/v1/purges',
-      summary: 'Purge URLs, tags, prefixes, hosts or everything: all that is named, or nothing.',
+      summary: 'Purge URLs, tags, prefixes, patterns, hosts or everything: all that is named, or nothing.',
       token: true,
       body: purgeRequestSchema,
       maxBodyBytes: MAX_PURGE_BODY_BYTES,

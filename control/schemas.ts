@@ -59,7 +59,7 @@ export const purgeRequestSchema = z
         title: 'the name of a site',
         examples: ['shop'],
         description:
-          'The site that tags belong to. URLs, prefixes and hosts that are named beside it have to be of it.',
+          'The site that tags belong to. URLs, prefixes, patterns and hosts that are named beside it have to be of it.',
       }),
     files: list(fileSchema, 'URLs, with everything that is stored for them; or one variant of a URL.'),
     tags: list(
@@ -75,6 +75,13 @@ export const purgeRequestSchema = z
         .max(MAX_TEXT)
         .meta({ title: 'a host with the beginning of a path', examples: ['www.example.com/blog/'] }),
       'Beginnings of URLs, as text: `www.example.com/a` takes /a/b and /ab.',
+    ),
+    patterns: list(
+      z
+        .string()
+        .max(MAX_TEXT)
+        .meta({ title: 'a host with a pattern of a path', examples: ['www.example.com/*.css'] }),
+      'Patterns of whole URLs: `*` stands for any characters, also `/`, and for none.',
     ),
     hosts: list(
       z

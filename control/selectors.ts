@@ -86,6 +86,28 @@ export function prefixSelectors(prefix: string, sites: SiteDirectory): Selector[
   return distinct(found).map(({ site, selector }) => ({ kind: 'prefix', selector: bounded(selector), site }));
 }
 
+const MAX_PATTERN_LENGTH = 512;
+const MAX_STARS = 16;
+
+/**
+ * @param pattern - `https://host/path`, or `host/path`, where `*` stands for any characters behind the host. Query
+ *   rules do not apply.
+ * @throws {SelectorError}
+ */
+export function patternSelectors(pattern: string, sites: SiteDirectory): Selector[] {
+  const stars = pattern.split('*').length - 1;
+  if (stars === 0) throw new SelectorError('there is no *', 'Name a URL in `files`, or a beginning in `prefixes`.');
+  if (stars > MAX_STARS || pattern.length > MAX_PATTERN_LENGTH) {
+    const message = `a pattern has at most ${MAX_STARS} stars and ${MAX_PATTERN_LENGTH} characters`;
+    throw new SelectorError(message, 'Name several, or a prefix.');
+  }
+  const [beginning = ''] = pattern.split('*', 1);
+  if (!/^(?:(?:https?:)?\/\/)?[^/?#]+\//i.test(beginning)) {
+    throw new SelectorError('there is no whole host before the first *', 'Write HOST/PATH: www.example.com/*.css.');
+  }
+  return prefixSelectors(pattern, sites).map((selector) => ({ ...selector, kind: 'pattern' }));
+}
+
 /** @throws {SelectorError} */
 export function hostSelectors(host: string, sites: SiteDirectory): Selector[] {
   if (host.includes('/')) throw new SelectorError('this is more than a host', 'Write the host alone: www.example.com.');

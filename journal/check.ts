@@ -26,6 +26,7 @@ const HAS_SELECTOR: Readonly<Record<SelectorKind, boolean>> = {
   variant: true,
   tag: true,
   prefix: true,
+  pattern: true,
   host: true,
   site: false,
   everything: false,

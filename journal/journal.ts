@@ -18,7 +18,7 @@ import type { Term } from './terms.ts';
 export type { Term } from './terms.ts';
 
 /** Target of a purge: one URL, one variant of it, all responses with a tag, …, one site, the whole network. */
-export type SelectorKind = 'url' | 'variant' | 'tag' | 'prefix' | 'host' | 'site' | 'everything';
+export type SelectorKind = 'url' | 'variant' | 'tag' | 'prefix' | 'pattern' | 'host' | 'site' | 'everything';
 
 export interface Purge {
   /** Name of the site; `*` for everything. */
@@ -29,6 +29,7 @@ export interface Purge {
    * - variant: JSON, `{"url":"//host/path","headers":["accept-language","de"]}`;
    * - tag: the tag;
    * - prefix: `//host/path`;
+   * - pattern: `//host/path`, where `*` stands for any characters;
    * - host: the host;
    * - site and everything: the empty string.
    */

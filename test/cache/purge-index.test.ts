@@ -1,7 +1,8 @@
 /** Index of purges, beside a list of all records that is searched from end to end. */
 import fc from 'fast-check';
 import { test } from 'tap';
-import { type Purgeable, PurgeIndex, type PurgeRecord } from '../../cache/purge-index.ts';
+import { MAX_PATTERNS, type Purgeable, PurgeIndex, type PurgeRecord } from '../../cache/purge-index.ts';
+import { isMatch } from '../../cache/url-pattern.ts';
 
 const SITES = ['s', 't'];
 const HOSTS = ['a.example', 'b.example'];
@@ -28,6 +29,10 @@ const asked = fc.oneof(
   fc.record({
     kind: fc.constant('prefix' as const),
     selector: fc.oneof(url, fc.constantFrom('//a.example/', '//b.example/a')),
+  }),
+  fc.record({
+    kind: fc.constant('pattern' as const),
+    selector: fc.constantFrom('//a.example/*', '//a.example/*b*', '//b.example/a*', '//a.example/*?c'),
   }),
   fc.record({ kind: fc.constant('tag' as const), selector: fc.constantFrom(...TAGS) }),
   fc.record({ kind: fc.constant('host' as const), selector: fc.constantFrom(...HOSTS) }),
@@ -57,6 +62,8 @@ function names(
       return selector === own;
     case 'prefix':
       return own.startsWith(selector);
+    case 'pattern':
+      return site === one.site && isMatch(selector, own);
     case 'variant': {
       const { url: of, headers } = JSON.parse(selector) as { url: string; headers: string[] };
       return of === own && headers[1] === one.language;
@@ -146,4 +153,19 @@ test('memory is bounded: many variants, or long ones, are their URL; a selector 
     odd.note({ kind: 'variant', site: 's', selector, soft: false, seq: 3 });
     t.equal(newest(odd, { ...one, tags: [], language: '' }).hard, 3, selector);
   }
+});
+
+test('of more patterns than are kept, the oldest counts as a purge of its whole site, and of no other', async (t) => {
+  const index = new PurgeIndex();
+  const note = (selector: string, seq: number): void =>
+    index.note({ kind: 'pattern', selector, site: 's', soft: false, seq });
+  const page = (site: string) => ({ site, host: 'a', authority: 'a', target: '/page', tags: [], language: 'en' });
+  for (let seq = 1; seq <= MAX_PATTERNS; seq += 1) note(`//a/${seq}/*`, seq);
+  note('//a/1/*', MAX_PATTERNS + 1);
+  t.equal(newest(index, page('s')).hard, 0, 'a pattern that is named again is no further one');
+  t.equal(index.size, MAX_PATTERNS);
+  note('//a/more/*', MAX_PATTERNS + 2);
+  t.equal(newest(index, page('s')).hard, 2, 'the one that was not named for longest');
+  t.equal(newest(index, page('t')).hard, 0);
+  t.equal(newest(PurgeIndex.restore(structuredClone(index.state)), page('s')).hard, 2);
 });

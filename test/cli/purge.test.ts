@@ -33,6 +33,17 @@ test('a dry run purges nothing', async (t) => {
   t.match(stdout, /^Nothing was purged\. A purge of 1 prefix would concern 0 stored responses:\n {2}eu-1 {2}not known/);
 });
 
+test('a pattern is purged, or refused with what to write', async (t) => {
+  const control = await startTestControl(t);
+  const environment = { SEAWALL_CONTROL: control.url, SEAWALL_TOKEN: control.token() };
+  const { code, stdout } = await seawall(['purge', '--pattern', 'example.com/*.css', '--dry-run'], environment);
+  t.equal(code, 0);
+  t.match(stdout, /^Nothing was purged\. A purge of 1 pattern would concern 0 stored responses:/);
+  const refused = await seawall(['purge', '--pattern', '*.example.com/a'], environment);
+  t.equal(refused.code, 1);
+  t.match(refused.stderrLines.join('\n'), /--pattern.*no whole host before the first \*.*Write HOST\/PATH/s);
+});
+
 test('without a control node at the address nothing is purged, and the message says how to name another', async (t) => {
   const args = ['purge', '--token', 'x', '--host', 'a', '--control', `http://${await freeAddress()}`];
   const { code, stderrLines } = await seawall(args);
@@ -64,7 +75,7 @@ for (const { wrong, args, code, line } of [
     wrong: 'nothing to purge',
     args: ['purge', '--site', 'shop'],
     code: 2,
-    line: /Give --url, --tag, --prefix, --host/,
+    line: /Give --url, --tag, --prefix, --pattern, --host/,
   },
   { wrong: 'no action', args: ['token'], code: 2, line: /^seawall: it is not said what to do/ },
   { wrong: 'a slip', args: ['token', 'crate'], code: 2, line: 'there is no action "crate". Did you mean create?' },

@@ -102,10 +102,10 @@ test('a token purges its own sites and kinds, and all that it may not is reporte
   );
   const site = fc.constantFrom('shop', 'blog', '*');
   const named = fc.record({
-    kind: fc.constantFrom('url', 'variant', 'tag', 'prefix', 'host', 'site', 'everything'),
+    kind: fc.constantFrom('url', 'variant', 'tag', 'prefix', 'pattern', 'host', 'site', 'everything'),
     site,
   });
-  const needed: Record<string, string> = { variant: 'url', site: 'everything' };
+  const needed: Record<string, string> = { variant: 'url', pattern: 'prefix', site: 'everything' };
   fc.assert(
     fc.property(
       fc.uniqueArray(kind),
@@ -126,4 +126,22 @@ test('a token purges its own sites and kinds, and all that it may not is reporte
     ),
     { numRuns: 500 },
   );
+});
+
+test('a pattern has a whole host of a site, and a star behind it', async (t) => {
+  t.same(selectors({ patterns: ['www.example.com/*.css', 'https://WWW.example.com/*.css'] }), [
+    'pattern shop //www.example.com/*.css',
+  ]);
+  t.same(selectors({ patterns: ['www.example.com/a%62/*?page=*'] }), ['pattern shop //www.example.com/ab/*?page=*']);
+  for (const pattern of ['www.example.com/a', '*', '*/a', '*.example.com/a', 'www.example.com*', 'http://*/a', '/*']) {
+    const error = refusal(() => selectors({ patterns: [pattern] }));
+    t.equal(error?.code, 'unpurgeable', pattern);
+    t.match(error?.errors, [{ pointer: '/patterns/0', detail: String, fix: String }]);
+  }
+  for (const pattern of [`www.example.com/${'*'.repeat(17)}`, `www.example.com/*${'a'.repeat(512)}`]) {
+    t.match(
+      refusal(() => selectors({ patterns: [pattern] })),
+      { code: 'unpurgeable' },
+    );
+  }
 });

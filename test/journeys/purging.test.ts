@@ -8,6 +8,7 @@ import { type Test, test } from 'tap';
 import { regionSchema } from '../../config/schema.ts';
 import { type ControlNode, startControl } from '../../control/node.ts';
 import { journalClient } from '../../journal/client.ts';
+import type { Purge } from '../../journal/journal.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { filesOfNetwork, type Network, type NetworkOptions, SECRET, startNetwork } from '../support/network.ts';
 import { startOrigin } from '../support/origin.ts';
@@ -17,11 +18,18 @@ const log = createLog({ name: 'journey', level: 'silent' });
 
 const EDGES = ['eu-1', 'eu-2', 'us-1', 'us-2'];
 
+interface Content {
+  value: string;
+  fields: Record<string, string>;
+  /** Resolves when the origin may answer. */
+  hold?: (url: string) => Promise<void>;
+}
+
 interface Stage {
   readonly network: Network;
   readonly control: TestControl;
   /** Current content of the origin; each answer also has its number. */
-  readonly content: { value: string; fields: Record<string, string> };
+  readonly content: Content;
   readonly requests: () => number;
   /** @returns What each edge serves for the path. */
   everywhere(path: string): Promise<string[]>;
@@ -31,11 +39,13 @@ const REGIONS = { eu: 2, us: 2 };
 
 /** Two regions, a shield, a control node, and an origin whose answers live for an hour. */
 async function stage(t: Test, site: NetworkOptions['site'] = {}): Promise<Stage> {
-  const content = { value: 'old', fields: {} as Record<string, string> };
+  const content: Content = { value: 'old', fields: {} };
   let requests = 0;
-  const origin = await startOrigin((request, response) => {
+  const origin = await startOrigin(async (request, response) => {
     if (request.method === 'GET') requests++;
-    response.writeHead(200, { 'Cache-Control': 'max-age=3600', ...content.fields }).end(content.value);
+    const { value, fields, hold } = content;
+    await hold?.(request.url ?? '');
+    response.writeHead(200, { 'Cache-Control': 'max-age=3600', ...fields }).end(value);
   });
   t.teardown(() => origin.close());
   const control = await startTestControl(t);
@@ -93,9 +103,13 @@ async function startTestControl(t: Test): Promise<TestControl> {
   };
 }
 
-async function purgeNothing(address: string): Promise<void> {
+function purgeNothing(address: string): Promise<void> {
+  return append(address, { kind: 'tag', selector: 'nothing' });
+}
+
+async function append(address: string, purge: Pick<Purge, 'kind' | 'selector'>): Promise<void> {
   const appender = journalClient({ url: `http://${address}`, secret: SECRET, node: 'eu-1' });
-  await appender.append([{ site: 'site', kind: 'tag', selector: 'nothing', soft: false, who: 'test', why: '' }]);
+  await appender.append([{ site: 'site', ...purge, soft: false, who: 'test', why: '' }]);
   await appender.close();
 }
 
@@ -275,4 +289,32 @@ test('a purge of a URL takes the copies of all cookies and encodings', async (t)
   await ask(on.network.at('eu-1'), '/page', { method: 'PURGE', headers: { 'X-Purge-Token': TOKEN } });
   await allFollow(on, 2);
   t.ok((await askAll()).every((body) => body === 'new'));
+});
+
+test('a purge by pattern takes what fits in every tier and region, a fill in flight as well, and nothing else', async (t) => {
+  const on = await stage(t);
+  const paths = ['/a/one.css', '/a/b/two.css?v=1', '/a/one.js', '/css'];
+  const all = async (): Promise<string[]> => (await Promise.all(paths.map((path) => on.everywhere(path)))).flat();
+  t.ok((await all()).every((body) => body === 'old'));
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  on.content.hold = async (url) => {
+    if (url !== '/a/slow.css') return;
+    asked.resolve();
+    await held;
+  };
+  const slow = ask(on.network.at('eu-1'), '/a/slow.css');
+  await asked.promise;
+  await append(on.control.address, { kind: 'pattern', selector: `//${HOST}/a/*.css*` });
+  await allFollow(on, 2);
+  letGo();
+  t.equal((await slow).body.toString(), 'old', 'it was asked for before');
+  on.content.value = 'new';
+  const [css, query, js, other] = await Promise.all(paths.map((path) => on.everywhere(path)));
+  t.ok([...(css ?? []), ...(query ?? [])].every((body) => body === 'new'));
+  t.ok([...(js ?? []), ...(other ?? [])].every((body) => body === 'old'));
+  t.ok(
+    (await on.everywhere('/a/slow.css')).every((body) => body === 'new'),
+    'what was fetched meanwhile',
+  );
 });

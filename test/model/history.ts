@@ -56,7 +56,7 @@ export interface Profile {
 export const TAGS = ['t0', 't1'] as const;
 
 export type Aim =
-  | { readonly kind: 'url' | 'prefix' | 'host'; readonly url: number }
+  | { readonly kind: 'url' | 'prefix' | 'pattern' | 'host'; readonly url: number }
   | { readonly kind: 'variant'; readonly url: number; readonly language: string }
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'site' | 'everything' };
@@ -165,7 +165,7 @@ const profile: fc.Arbitrary<Profile> = fc.record({
 });
 
 const aim: fc.Arbitrary<Aim> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('url', 'prefix', 'host'), url }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('url', 'prefix', 'pattern', 'host'), url }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('tag'), tag: fc.constantFrom(...TAGS) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('variant'), url, language }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('site', 'everything') }) },
@@ -184,7 +184,7 @@ const visit: fc.Arbitrary<Action> = fc.record({
 });
 
 const publish: fc.Arbitrary<Action> = fc
-  .record({ url, profile, kind: fc.constantFrom('url', 'tag', 'prefix', 'host'), soft: fc.boolean() })
+  .record({ url, profile, kind: fc.constantFrom('url', 'tag', 'prefix', 'pattern', 'host'), soft: fc.boolean() })
   .map(({ url, profile, kind, soft }) => ({
     type: 'publish',
     url,

@@ -233,6 +233,7 @@ function names(aim: Aim, { url, language }: Visit, tags: readonly string[]): boo
     case 'variant':
       return aim.url === url && aim.language === language;
     case 'prefix':
+    case 'pattern':
       return target(url).startsWith(prefixOf(aim.url));
     case 'host':
       return URLS[url]?.host === URLS[aim.url]?.host;

@@ -350,6 +350,8 @@ function purgeOf(aim: Aim, soft: boolean): Purge {
       };
     case 'prefix':
       return { ...common, selector: prefixOf(aim.url) };
+    case 'pattern':
+      return { ...common, selector: `${prefixOf(aim.url)}*` };
     case 'host':
       return { ...common, selector: URLS[aim.url]?.host as string };
     case 'tag':
