@@ -125,14 +125,16 @@ export class Appender {
     const { replica, monotonic, wait, timeoutMs } = this.#options;
     const giveUpAt = later(monotonic(), timeoutMs);
     const attempt: Attempt = { unknown: new Map(), known: new Map() };
+    let hasFailed = false;
     for (;;) {
       try {
         const session = await replica.connected();
         if (attempt.unknown.size > 0 && (await this.#resolve(session, attempt))) return;
-        // Those that have come meanwhile join: but not what may be in the store already.
-        if (attempt.unknown.size === 0) appends.push(...this.#takePending(appends));
+        // Those that have come meanwhile join: but not what may be in the store already, or is soon given up.
+        if (!hasFailed) appends.push(...this.#takePending(appends));
         if (await replica.writing(() => this.#try(session, appends, attempt))) return;
       } catch (error) {
+        hasFailed = true;
         const isFinal = error instanceof JournalError && error.code !== 'journal_unreachable';
         if (isFinal || (hasWrittenNothing(error) && attempt.unknown.size === 0)) throw error;
         if (error instanceof EtcdRefusal) replica.leave();
