@@ -190,18 +190,18 @@ export class SharedBody implements Windowed, FillBody {
     return reader;
   }
 
-  /**
-   * Returns the chunk with number `index`, the end, a failure, or that it is pending.
-   *
-   * @param start - Position of its first byte.
-   */
-  read(index: number, start: number): Buffer | 'ended' | 'pending' {
+  /** Returns the chunk with number `index`, or its length if it is not held; the end, or that it is pending. */
+  read(index: number): Buffer | number | 'ended' | 'pending' {
     const chunk = this.#chunks[index - this.#dropped];
-    if (typeof chunk === 'number') return this.#readable.read(start, start + chunk);
     if (chunk !== undefined) return chunk;
     if (this.#state === 'open') return 'pending';
     if (this.#state === 'ended') return 'ended';
     throw this.#state;
+  }
+
+  /** Returns a copy, with one reference, of bytes of chunks that are not held. */
+  copy(start: number, end: number): Buffer {
+    return this.#readable.read(start, end);
   }
 
   removeReader(reader: SharedReader): void {
@@ -225,10 +225,14 @@ export class SharedBody implements Windowed, FillBody {
     this.#chunks = [];
   }
 
+  /** The reader has read a part of a chunk. */
+  advanced({ position }: SharedReader): void {
+    this.#noteAt(position);
+  }
+
   /** The reader has read a chunk and is at `reader.index` now. */
-  moved(reader: SharedReader, chunk: Buffer): void {
+  moved(reader: SharedReader): void {
     const index = reader.index - 1;
-    if (typeof this.#chunks[index - this.#dropped] === 'number') release(chunk); // it was made for this reader
     this.#countAt(index, -1);
     this.#countAt(reader.index, 1);
     this.#noteAt(reader.position);

@@ -3,6 +3,7 @@
  * the next one.
  * @module
  */
+import { bytesForReader, release } from '../http/body/buffer-pool.ts';
 import { LentBuffers } from '../http/body/lent-buffers.ts';
 import type { BodyReader } from '../http/message.ts';
 
@@ -19,16 +20,19 @@ export class LaggedError extends Error {
 /** Body of which a reader takes the chunks by their numbers. */
 interface ReadableBody {
   /**
-   * Returns the chunk with number `index`, the end, or that it is pending.
+   * Returns the chunk with number `index`, or its length if it is to be read by `copy`; the end, or that it is pending.
    *
-   * @param start - Position of its first byte.
    * @throws when the body broke off.
    */
-  read(index: number, start: number): Buffer | 'ended' | 'pending';
+  read(index: number): Buffer | number | 'ended' | 'pending';
+  /** Returns a copy of bytes that are not held, with one reference. */
+  copy(start: number, end: number): Buffer;
   /** True if all of it is there. */
   readonly isWhole: boolean;
+  /** The reader has read a part of a chunk. */
+  advanced(reader: SharedReader): void;
   /** The reader has read a chunk, of which it has a reference if it needs one, and is at its `index` now. */
-  moved(reader: SharedReader, chunk: Buffer): void;
+  moved(reader: SharedReader): void;
   removeReader(reader: SharedReader): void;
 }
 
@@ -65,7 +69,7 @@ export class SharedReader implements BodyReader {
         this.close();
         return null;
       }
-      const read = this.#body.read(this.index, this.position - this.#skip);
+      const read = this.#body.read(this.index);
       if (read === 'ended') {
         this.close();
         return null;
@@ -75,20 +79,39 @@ export class SharedReader implements BodyReader {
           this.#wake = resolve;
         }).then(() => this.next());
       }
-      this.index++;
-      if (this.#skip >= read.length) {
-        this.#skip -= read.length;
-        this.#body.moved(this, read);
-        continue;
-      }
-      const length = Math.min(read.length - this.#skip, this.#end - this.position);
-      const piece = length === read.length ? read : read.subarray(this.#skip, this.#skip + length);
-      this.#skip = 0;
-      this.position += piece.length;
-      this.#lent.add(read);
-      this.#body.moved(this, read);
-      return piece;
+      const chunkBytes = typeof read === 'number' ? read : read.length;
+      if (this.#skip < chunkBytes) return this.#take(read, chunkBytes);
+      this.#skip -= chunkBytes;
+      this.#pass();
     }
+  }
+
+  /** Reads a chunk, or of one that has to be copied as much as a reader is given at a time. */
+  #take(chunk: Buffer | number, chunkBytes: number): Buffer {
+    const start = this.#skip;
+    const left = Math.min(chunkBytes - start, this.#end - this.position);
+    let piece: Buffer;
+    if (typeof chunk === 'number') {
+      piece = this.#body.copy(this.position, this.position + Math.min(left, bytesForReader()));
+      this.#lent.add(piece);
+      release(piece); // from here on those that look at it have references
+    } else {
+      piece = left === chunkBytes ? chunk : chunk.subarray(start, start + left);
+      this.#lent.add(chunk);
+    }
+    this.position += piece.length;
+    this.#skip = start + piece.length;
+    if (this.#skip < chunkBytes && this.position < this.#end) this.#body.advanced(this);
+    else {
+      this.#skip = 0;
+      this.#pass();
+    }
+    return piece;
+  }
+
+  #pass(): void {
+    this.index++;
+    this.#body.moved(this);
   }
 
   release(): void {

@@ -8,7 +8,7 @@ import { memoryOf } from '../config/workers.ts';
 import type { EdgeNode } from '../edge/node.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { startEdgeThread } from './edge-thread.ts';
-import { boundMemory } from './process-memory.ts';
+import { boundMemory, withStoreBytes } from './process-memory.ts';
 import { startOwnJournal, withJournal } from './workers/journal.ts';
 
 export interface LoneEdgeOptions {
@@ -23,16 +23,17 @@ export async function startLoneEdge({
   log,
 }: LoneEdgeOptions): Promise<Pick<EdgeNode, 'name' | 'addresses' | 'reload' | 'release' | 'close'>> {
   let current = region;
+  const seen = (by: RegionConfig): RegionConfig => withStoreBytes(withJournal(by, journal), edge);
   const journal = await startOwnJournal({ region, edge, current: () => current, log });
   try {
-    const node = await startEdgeThread({ region: withJournal(region, journal), edge, log });
+    const node = await startEdgeThread({ region: seen(region), edge, log });
     const unbound = boundMemory({ memoryBytes: () => memoryOf(current, edge) });
     return {
       name: node.name,
       addresses: node.addresses,
       reload(next) {
         current = next;
-        node.reload(withJournal(next, journal));
+        node.reload(seen(next));
       },
       async release() {
         await node.release();

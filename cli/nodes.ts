@@ -88,16 +88,16 @@ function shieldPlan(region: RegionConfig, index: number): NodePlan {
     pathOf: (key) => ['shields', index, key],
     async start(log) {
       const { startShield } = await import('../origin-shield/node.ts');
-      const { boundMemory } = await import('./process-memory.ts');
+      const { boundMemory, withStoreBytes } = await import('./process-memory.ts');
       let current = region;
-      const { core, ...node } = await startShield({ region, shield, log });
+      const { core, ...node } = await startShield({ region: withStoreBytes(region, shield), shield, log });
       const unbound = boundMemory({ memoryBytes: () => memoryOf(current, shield) });
       return {
         ...node,
         role: 'shield',
         reload(regions) {
           current = sameRegion(regions, region);
-          node.reload(current);
+          node.reload(withStoreBytes(current, shield));
         },
         close() {
           unbound();

@@ -3,7 +3,9 @@
  * @module
  */
 
-import { type MemoryUser, ProcessMemory } from '../tier/process-memory.ts';
+import type { EdgeConfig, RegionConfig, ShieldConfig } from '../config/schema.ts';
+import { memoryOf } from '../config/workers.ts';
+import { type MemoryUser, ProcessMemory, storeBytes } from '../tier/process-memory.ts';
 import { CHECK_MS, watchThreadMemory } from '../tier/thread-memory.ts';
 
 const memory = new ProcessMemory();
@@ -25,6 +27,16 @@ export function boundMemory(user: MemoryUser): () => void {
     for (const timer of timers) clearInterval(timer);
     timers = [];
   };
+}
+
+/** Returns the region as a node of one thread is to see it: its `memory` is that of its store. */
+export function withStoreBytes(region: RegionConfig, node: EdgeConfig | ShieldConfig): RegionConfig {
+  const replaced = <Node extends EdgeConfig | ShieldConfig>(one: Node): Node => {
+    if (one.name !== node.name) return one;
+    const shape = { workers: 1, isSupervised: false, hasDisk: one.disk !== undefined };
+    return { ...one, memory: storeBytes(memoryOf(region, node), shape) };
+  };
+  return { ...region, edges: region.edges.map(replaced), shields: region.shields.map(replaced) };
 }
 
 function check(): void {

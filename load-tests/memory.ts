@@ -28,7 +28,7 @@ Options:
   --only LIST      Loads, such as mixed,uploads. By default all.
   --memory SIZE    Memory of the edge. By default 256MiB.
   --workers LIST   Numbers of workers. By default 1,2.
-  --margin SIZE    Passed goals that are no failure. By default 160MiB.
+  --margin SIZE    Passed goals that are no failure. By default 16MiB.
   --help           Say this.
 `;
 
@@ -41,7 +41,7 @@ const args = readArguments('bench:memory', HELP, {
   only: LOADS.map(({ name }) => name).join(),
   memory: '256MiB',
   workers: '1,2',
-  margin: '160MiB',
+  margin: '16MiB',
 });
 const loads = args.names(
   'only',

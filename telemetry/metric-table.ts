@@ -257,7 +257,8 @@ export const METRICS = {
     roles: NODES,
     labels: {},
     help: 'Memory allowed for responses.',
-    watch: 'Nothing to worry about: it is `memory` of the config.',
+    watch:
+      'It is a quarter of `memory` in the config: the rest goes to the program and its threads. Give the node more (docs/sizing.md).',
   },
   seawall_cache_keys: {
     type: 'gauge',
@@ -293,7 +294,7 @@ export const METRICS = {
     roles: NODES,
     labels: {},
     help: 'Memory of the index of the disk cache.',
-    watch: 'It reaches an eighth of `memory`: `seawall_disk_refusals_total{reason="index-full"}` rises then.',
+    watch: 'It reaches an eighth of `seawall_cache_limit_bytes`: `seawall_disk_refusals_total{reason="index-full"}` rises then.',
   },
   seawall_disk_reads_total: {
     type: 'counter',

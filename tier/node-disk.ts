@@ -17,9 +17,7 @@ import type { DiskConfig, RegionConfig } from '../config/schema.ts';
 import type { DiskState } from '../journal/wire.ts';
 import { type EpochMs, monotonicNow } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/log.ts';
-
-/** Part of the memory that the index of the disk may take besides. */
-const INDEX_OF_MEMORY = 1 / 8;
+import { DISK_INDEX } from './process-memory.ts';
 
 const RENEWALS: Readonly<Record<Renewal, string>> = {
   empty: 'the disk cache is new',
@@ -60,9 +58,9 @@ export interface DiskOwner extends Pick<SegmentDiskOptions, 'store' | 'ledger' |
   readonly log: Logger;
 }
 
-/** Bytes that the index of a disk may take beside so much memory. */
+/** Bytes that the index of a disk may take beside a store of so many. */
 export function diskIndexBytes(memoryBytes: number): number {
-  return memoryBytes * INDEX_OF_MEMORY;
+  return memoryBytes * DISK_INDEX;
 }
 
 /** @throws {ConfigError} when another process uses the folder. */

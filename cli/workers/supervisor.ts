@@ -12,6 +12,7 @@ import { attach, createSharedMemory, type SupervisedMemory } from '../../cache/s
 import { MAX_THREADS } from '../../cache/shared/threads.ts';
 import { splitAddress } from '../../config/listener.ts';
 import type { DiskConfig, EdgeConfig, RegionConfig } from '../../config/schema.ts';
+import { memoryOf } from '../../config/workers.ts';
 import { countInherited } from '../../http/listener/sockets.ts';
 import { TicketKeys } from '../../http/listener/tls.ts';
 import { checkNodeInternals } from '../../http/node-internals/checks.ts';
@@ -22,6 +23,7 @@ import { CONTROL_LIFETIME, listenForControl } from '../../telemetry/control-list
 import type { Logger } from '../../telemetry/log.ts';
 import { openNodeTrust } from '../../telemetry/node-certificates.ts';
 import { diskIndexBytes, diskState, type NodeDisk, openNodeDisk } from '../../tier/node-disk.ts';
+import { storeBytes } from '../../tier/process-memory.ts';
 import { PurgeRelay } from '../../tier/purge-relay.ts';
 import { followPurges } from '../../tier/purges.ts';
 import { boundMemory } from '../process-memory.ts';
@@ -84,11 +86,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       ),
     { update: (part, next) => part.reload(withJournal(next, journal)), close: (part) => part.close() },
   );
-  const memory = await components.start(
-    'memory',
-    () => createSharedMemory({ maxBytes: edge.memory ?? region.memory, threads: MAX_THREADS }),
-    { close: () => undefined },
-  );
+  const memory = await components.start('memory', () => openMemory(options), { close: () => undefined });
   const disk =
     edge.disk === undefined
       ? undefined
@@ -139,6 +137,15 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     reload: (next) => components.update(next),
     close: () => components.close(),
   };
+}
+
+/** Makes the memory of the workers' store, with the room that the config leaves for it. */
+function openMemory({ region, edge, count }: WorkersOptions): SupervisedMemory {
+  const maxBytes = memoryOf(region, edge);
+  const memory = createSharedMemory({ maxBytes, threads: MAX_THREADS });
+  const shape = { workers: count, isSupervised: true, hasDisk: edge.disk !== undefined };
+  memory.resize(storeBytes(maxBytes, shape), count);
+  return memory;
 }
 
 interface Stores {

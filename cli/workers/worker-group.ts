@@ -19,7 +19,7 @@ import { watchDisk, watchStore } from '../../telemetry/metrics.ts';
 import type { NodeTrust } from '../../telemetry/node-certificates.ts';
 import { collectProcessMetrics } from '../../telemetry/registry.ts';
 import { diskHealth } from '../../tier/node-disk.ts';
-import { warnOfLess } from '../../tier/process-memory.ts';
+import { storeBytes, warnOfLess } from '../../tier/process-memory.ts';
 import type { PurgeRelay } from '../../tier/purge-relay.ts';
 import { Lines } from '../output.ts';
 import type { StartMessage, WorkerAddresses } from './messages.ts';
@@ -178,10 +178,14 @@ export class WorkerGroup {
     return memoryOf(this.#options.config(), this.#edge);
   }
 
-  /** Gives the store of all workers the room that the config says. */
+  /** Gives the store of all workers the room that the config leaves for it. */
   #resize(): void {
-    const { memory } = this.#options;
-    const asked = this.memoryBytes;
+    const { memory, disk } = this.#options;
+    const asked = storeBytes(this.memoryBytes, {
+      workers: this.#count,
+      isSupervised: true,
+      hasDisk: disk !== undefined,
+    });
     memory.resize(asked, this.#count);
     warnOfLess(this.#options.log, asked, memory);
   }

@@ -63,7 +63,7 @@ export const regionSchema = z.strictObject({
   }),
   memory: positiveSize.prefault('256MiB').meta({
     description:
-      'Memory of each node: for what is stored; its process is meant to take that, a quarter of it, and 64 MiB at most ([sizing](sizing.md)).',
+      'Memory of each node: its process takes that, a quarter of it, and 64 MiB at most; what is stored has what the program and its threads leave ([sizing](sizing.md)).',
   }),
   edges: z.array(edgeSchema).max(256).default([]).meta({ description: 'The edges of this region.' }),
   shields: z.array(shieldSchema).max(64).default([]).meta({ description: 'The shields that run in this region.' }),

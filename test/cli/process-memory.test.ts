@@ -1,5 +1,10 @@
+import { join } from 'node:path';
 import { test } from 'tap';
-import { boundMemory, scarcity } from '../../cli/process-memory.ts';
+import { boundMemory, scarcity, withStoreBytes } from '../../cli/process-memory.ts';
+import { loadRegion } from '../../config/load.ts';
+import { storeBytes } from '../../tier/process-memory.ts';
+import { startOrigin, text } from '../support/origin.ts';
+import { metric, region, startEdge } from './edge-workers.ts';
 
 const MIB = 2 ** 20;
 
@@ -19,3 +24,25 @@ test('the bound of a process is that of all its nodes', async (t) => {
   t.equal(Atomics.load(scarcity, 0), 0);
   for (const end of ends) end();
 });
+
+test('a node sees its own `memory` as that of its store, and all other nodes as they are', async (t) => {
+  const yaml = `${region('http://127.0.0.1:1', { workers: 1 })}\nshields: [{ name: s-1, tier: '127.0.0.1:0' }]\n`;
+  const whole = await loadRegion(join(t.testdir({ 'eu.yaml': yaml }), 'eu.yaml'));
+  const [edge] = whole.edges;
+  const [shield] = whole.shields;
+  const bytes = storeBytes(whole.memory, { workers: 1, isSupervised: false, hasDisk: false });
+  const ofEdge = withStoreBytes(whole, edge as NonNullable<typeof edge>);
+  t.equal(ofEdge.edges[0]?.memory, bytes);
+  t.equal(ofEdge.shields[0]?.memory, undefined);
+  t.equal(withStoreBytes(whole, shield as NonNullable<typeof shield>).shields[0]?.memory, bytes);
+});
+
+for (const workers of [1, 2]) {
+  test(`the store of an edge with ${workers} workers has what its process leaves`, async (t) => {
+    const origin = await startOrigin(text('hello'));
+    t.teardown(() => origin.close());
+    const { control } = await startEdge(t, origin.url, { workers });
+    const store = storeBytes(256 * MIB, { workers, isSupervised: workers > 1, hasDisk: false });
+    t.equal(await metric(control, 'seawall_cache_limit_bytes'), store);
+  });
+}

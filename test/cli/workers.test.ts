@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import type { ReadyLine } from '../../cli/ready.ts';
+import { storeBytes } from '../../tier/process-memory.ts';
 import { startOrigin, text } from '../support/origin.ts';
 import { freePort } from '../support/ports.ts';
 import { ask, healthOf, KEPT, metric, region, SEAWALL, startEdge, whenReplaced } from './edge-workers.ts';
@@ -33,7 +34,8 @@ test('two workers answer at one port, and a key is fetched once, whichever is as
   t.equal(await metric(control, 'seawall_requests_total', { listener: 'public', node: 'eu-1' }), all, 'they add up');
   t.equal(await metric(control, 'seawall_fills_total'), paths.length);
   t.equal(await metric(control, 'seawall_requests_total', { listener: 'tier' }), 0, 'no thread asks another one');
-  t.equal(await metric(control, 'seawall_cache_limit_bytes'), 256 * 2 ** 20, 'the memory counts once');
+  const store = storeBytes(256 * 2 ** 20, { workers: 2, isSupervised: true, hasDisk: false });
+  t.equal(await metric(control, 'seawall_cache_limit_bytes'), store, 'the memory counts once');
   t.equal(await metric(control, 'seawall_cache_keys'), paths.length);
   t.match(await healthOf(control), { status: 'ok', workers: { serving: 2, of: 2 } });
 });
