@@ -33,7 +33,7 @@ has asked.
   2  an answer that turns out private: the first one's body stays open at the
      origin until every other visitor has been answered
   3  one large body: the origin is asked once, and each node's peak memory stays
-     within its configured memory plus 192 MiB; the goal is a quarter of it and 64 MiB
+     within its configured memory plus 256 MiB; the goal is a quarter of it and 64 MiB
   4  the same where the body is larger than the memory for it: it streams through,
      readers that fall behind ask for the rest themselves (max_connections: 4096)
 
@@ -50,7 +50,7 @@ Options:
  * Limit of a node's memory, beyond what is configured: the program takes some 135 MiB. For a body that is not stored,
  * each reader that fell behind has a stream of its own through up to three nodes, with two or three chunks in each.
  */
-const ALLOWANCE_BYTES = 192 * 1024 * 1024;
+const ALLOWANCE_BYTES = 256 * 1024 * 1024;
 
 /** Nodes of the herd. */
 const SHAPE = { workers: 1, isSupervised: false, hasDisk: false };
