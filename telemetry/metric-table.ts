@@ -294,7 +294,8 @@ export const METRICS = {
     roles: NODES,
     labels: {},
     help: 'Memory of the index of the disk cache.',
-    watch: 'It reaches an eighth of `seawall_cache_limit_bytes`: `seawall_disk_refusals_total{reason="index-full"}` rises then.',
+    watch:
+      'It reaches an eighth of `seawall_cache_limit_bytes`: `seawall_disk_refusals_total{reason="index-full"}` rises then.',
   },
   seawall_disk_reads_total: {
     type: 'counter',
