@@ -9,6 +9,7 @@ import { HTTP_ERRORS, type HttpErrorCode } from '../http/errors.ts';
 import { fieldValue } from '../http/fields/headers.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import { isPersonal } from './credentials.ts';
+import type { DiskStore } from './disk/disk.ts';
 import type { KeyedRequest } from './key.ts';
 import { NOTHING_KNOWN, type Verdict } from './ledger.ts';
 import { type LookupIn, type LookupRequest, lookup, type Outcome } from './lookup.ts';
@@ -102,6 +103,8 @@ export interface LookupExplanation {
   readonly fwd_meaning: string | null;
   /** True if purges may have been missed, as the node has not heard from the journal for longer than the lease. */
   readonly unverified: boolean;
+  /** True if memory had nothing under the key, and what is stored has been read from disk. */
+  readonly from_disk: boolean;
   readonly stored: readonly StoredExplanation[];
 }
 
@@ -181,13 +184,27 @@ function errorMeaning(code: string): string[] {
   return Object.hasOwn(HTTP_ERRORS, code) ? [HTTP_ERRORS[code as HttpErrorCode].message] : [];
 }
 
-/** Explains the lookup of a request, and changes nothing. */
-export function explainLookup(
+/** What a lookup is explained in: the disk, if there is one, beside memory. */
+export interface ExplainedCache extends LookupIn {
+  readonly now: () => EpochMs;
+  readonly monotonic: () => MonotonicMs;
+  readonly disk: DiskStore | undefined;
+}
+
+/** Explains the lookup of a request. Changes nothing, but that what is only on disk is in memory afterwards. */
+export async function explainLookup(cache: ExplainedCache, request: ExplainedRequest): Promise<LookupExplanation> {
+  const { store, disk } = cache;
+  const { key } = request.keyed;
+  const isFromDisk = !store.has(key) && (await disk?.lookup(key)) === true;
+  return { ...explainInMemory(cache, request, cache.now(), cache.monotonic()), from_disk: isFromDisk };
+}
+
+function explainInMemory(
   cache: LookupIn,
   request: ExplainedRequest,
   now: EpochMs,
   at: MonotonicMs,
-): LookupExplanation {
+): Omit<LookupExplanation, 'from_disk'> {
   const { site, rules, keyed, headers } = request;
   const profile = new RequestProfile({ site, rules, headers, credentials: keyed.credentials });
   const asked = { ...request, minPosition: NOTHING_KNOWN };

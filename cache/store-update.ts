@@ -108,21 +108,38 @@ export function removeResponse(engine: Engine, { keyed: { key } }: CacheRequest,
   });
 }
 
-/** RFC 9111, section 4.3.5. */
-export function updateByHead(engine: Engine, exchange: Exchange, head: ResponseHead, fill: Fill): void {
-  if (head.status === 200) engine.options.store.exclusively(() => updateNow(engine, exchange, head, fill));
+/**
+ * RFC 9111, section 4.3.5. What memory has evicted is updated on disk: it is read from there first.
+ *
+ * @returns A promise only if it has to be read.
+ */
+export function updateByHead(
+  engine: Engine,
+  exchange: Exchange,
+  head: ResponseHead,
+  fill: Fill,
+): Promise<void> | undefined {
+  if (head.status !== 200) return undefined;
+  const { options, disk } = engine;
+  const { key } = exchange.request.keyed;
+  const now = options.now();
+  const update = (): void => options.store.exclusively(() => updateNow(engine, exchange, head, fill, now));
+  const loading = options.store.has(key) ? undefined : disk?.lookup(key);
+  if (loading !== undefined) return loading.then(update);
+  update();
+  return undefined;
 }
 
-function updateNow(engine: Engine, { request }: Exchange, head: ResponseHead, fill: Fill): void {
+/** @param now - Time at which the head has come. */
+function updateNow(engine: Engine, { request }: Exchange, head: ResponseHead, fill: Fill, now: EpochMs): void {
   const { key } = request.keyed;
-  const { store } = engine.options;
-  const variants = store.get(key).map((stored): StoredResponse => {
+  const variants = engine.options.store.get(key).map((stored): StoredResponse => {
     if (stored.status !== 200 || !matchesVary(stored.vary, request.headers)) return stored;
     if (!isForRequester(request, stored) || !fill.decision.isForOthers(stored, head)) return stored;
     // The stored length counts, as a body that came in chunks has no field that says it.
     if (!agreesWithHead(withField(stored.headers, 'Content-Length', String(stored.length)), head.headers))
       return { ...stored, policy: { ...stored.policy, lifetimeMs: 0 } };
-    const fresh = fill.decision.freshened(stored, head, engine.options.now());
+    const fresh = fill.decision.freshened(stored, head, now);
     const stamp = olderStamp(stored.stamp, fresh.stored.stamp);
     return fresh.refusal === undefined && stamp !== undefined ? { ...fresh.stored, stamp } : stored;
   });

@@ -133,6 +133,7 @@ function nodeLines({ name, role, region, explanation, problem }: Node): string[]
   return [
     `${title}: ${lookup.outcome}. ${lookup.meaning}${why}`,
     ...(lookup.unverified ? ['  The journal was not heard of for longer than the lease: purges may be missing.'] : []),
+    ...(lookup.from_disk ? ['  Read from disk: memory had nothing under the key.'] : []),
     ...lookup.stored.flatMap(storedLines),
     ...(fetched === undefined ? [] : [`  fetched: status ${fetched.status}`]),
     ...(fetched?.members ?? []).flatMap(({ text, meanings }) => [

@@ -10,7 +10,6 @@ import { HTTP_ERRORS, HttpError, type HttpErrorCode } from '../http/errors.ts';
 import type { ServerExchange } from '../http/exchange.ts';
 import { isFieldLine } from '../http/fields/headers.ts';
 import { parseRequestTarget, type Target } from '../http/request-target.ts';
-import { monotonicNow } from '../lib/clock.ts';
 import { answerJson } from './json-answer.ts';
 import type { NodeCore, ServedSite } from './node-core.ts';
 
@@ -102,7 +101,7 @@ export async function explainCached(
     path: path === NO_PATH ? null : path,
     key: { url: keyed.prefix + keyed.target, more: keyed.suffix.split('\n').slice(1) },
     personal: personalReason(request),
-    lookup: explainLookup(core, request, core.now(), monotonicNow()),
+    lookup: await explainLookup({ ...core.engine.options, disk: core.engine.disk }, request),
   };
 }
 

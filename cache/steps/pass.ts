@@ -72,7 +72,7 @@ export async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
       return answered(exchange, candidate, now, staleStatus(exchange, result.head.status));
     }
     const isOfResource = method === 'HEAD' && !carriesAllowed(request.site, request.headers);
-    if (isOfResource) updateByHead(engine, exchange, result.head, fill);
+    if (isOfResource) await updateByHead(engine, exchange, result.head, fill);
     await invalidateGroups(engine, request, result.head);
     const body = method === 'HEAD' ? undefined : result.body.reader(0, Number.POSITIVE_INFINITY);
     return {
