@@ -2,6 +2,7 @@
  * Shared setup of `serve` and `start`: logging, signals, and the line that says that the nodes are ready.
  * @module
  */
+import { flushCompileCache } from 'node:module';
 import type { RegionConfig } from '../config/schema.ts';
 import { closeUnclaimed } from '../http/listener/sockets.ts';
 import { monotonicNow } from '../lib/clock.ts';
@@ -73,6 +74,7 @@ export async function run(
       await predecessor?.release();
       const service = await start();
       closeUnclaimed();
+      flushCompileCache(); // a node that is killed writes nothing, and what starts next compiles all of it again
       announce(service.nodes, { json, out: logsToOutput && !json ? process.stderr : process.stdout });
       await notifyReady(log);
       predecessor?.serving();

@@ -3,6 +3,7 @@
  * know.
  * @module
  */
+import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { type FromDisk, ThreadDisk } from '../../cache/disk/thread-disk.ts';
 import { attach } from '../../cache/shared/shared-memory.ts';
@@ -74,6 +75,7 @@ async function startNode(): Promise<EdgeNode | undefined> {
     if (edge === undefined) throw new TypeError(`no edge ${name}`);
     const node = await startEdgeThread({ region, edge, log, worker: shared });
     const { listen, listen_tls, tier } = node.addresses;
+    flushCompileCache();
     send({ kind: 'ready', addresses: { listen, listen_tls, tier } });
     return node;
   } catch (error) {
