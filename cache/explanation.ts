@@ -184,7 +184,7 @@ function errorMeaning(code: string): string[] {
   return Object.hasOwn(HTTP_ERRORS, code) ? [HTTP_ERRORS[code as HttpErrorCode].message] : [];
 }
 
-/** What a lookup is explained in: the disk, if there is one, beside memory. */
+/** Cache of which a lookup is explained: memory, and the disk if there is one. */
 export interface ExplainedCache extends LookupIn {
   readonly now: () => EpochMs;
   readonly monotonic: () => MonotonicMs;

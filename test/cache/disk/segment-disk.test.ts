@@ -1,4 +1,4 @@
-/** What upstream says changes what is on disk, also where that is not in memory. */
+/** Changes by upstream of what is on disk, also where that is not in memory. */
 import { type Test, test } from 'tap';
 import { SegmentDisk } from '../../../cache/disk/segment-disk.ts';
 import { explainLookup } from '../../../cache/explanation.ts';
