@@ -190,6 +190,12 @@ export class Members {
     return (role === undefined || role === known.role) && (region === undefined || region === known.region);
   }
 
+  /** Returns the region of a node that is one of this network. */
+  regionOf(name: string): string | undefined {
+    if (!this.isKnown({ name })) return undefined;
+    return this.#named.get(name)?.region ?? this.row(name)?.region;
+  }
+
   /**
    * Registers a node that begins to follow the journal. Resolves when every control node that reads the store from now
    * on waits for it.

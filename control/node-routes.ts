@@ -28,8 +28,8 @@ export interface NodeParts {
   readonly authentication: Authentication;
   /** Names of the sites that a node with a certificate may purge: those of its region file. */
   readonly sitesOf: (node: NodeIdentity) => ReadonlySet<string>;
-  /** Further routes, for jobs. */
-  readonly work: readonly JournalRoute[];
+  /** Routes for jobs and traffic. */
+  readonly further: readonly JournalRoute[];
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -47,7 +47,7 @@ function described({ name, role, region }: CallingNode): string {
 }
 
 export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
-  const { journal, purges, audit, progress, members, regions, authentication, sitesOf, work, signal, log } = parts;
+  const { journal, purges, audit, progress, members, regions, authentication, sitesOf, further, signal, log } = parts;
   server.get(NETWORK_PATH, async ({ raw }, reply) => {
     authentication.permit(authentication.identify(raw.rawHeaders, raw.socket), 'read_network');
     if (!regions.follow(reply.raw)) throw new ApiError('rate_limited', { detail: 'Too many follow the network.' });
@@ -107,7 +107,7 @@ export function addNodeRoutes(server: FastifyInstance, parts: NodeParts): void {
   void server.register(async (scope) => {
     scope.removeAllContentTypeParsers(); // bodies are read by the routes
     scope.addContentTypeParser('*', (_request, body, done) => done(null, body));
-    for (const { method, path: url, answer } of [...routes, ...work]) {
+    for (const { method, path: url, answer } of [...routes, ...further]) {
       scope.route({
         method,
         url,

@@ -58,6 +58,8 @@ import { openStore } from './store/open-store.ts';
 import type { ControlStore } from './store/store.ts';
 import { StoreMonitor } from './store/store-monitor.ts';
 import { Tokens } from './tokens.ts';
+import { trafficRoute } from './traffic/traffic-routes.ts';
+import { TrafficStore } from './traffic/traffic-store.ts';
 import { refusalOf, sitesOf } from './trust.ts';
 
 export type { ControlConfig } from './data-folder.ts';
@@ -312,6 +314,7 @@ export async function startControl({
     ...auditRoutes(audit),
     ...explainRoutes({ questions, regions: () => state.regions, sites: () => state.sites }),
   ]);
+  const traffic = new TrafficStore(wallNow);
   const authentication =
     certificates === undefined
       ? bySecret(
@@ -328,14 +331,23 @@ export async function startControl({
     regions: regionsKnown,
     authentication,
     sitesOf: (identity) => sitesOf(state.regions, identity),
-    work: workRoutes({
-      queue: service.queue,
-      jobs: service.jobs,
-      authentication,
-      workerOf: (node) => service.workerOf(node),
-      monotonic: monotonicNow,
-      signal: closing.signal,
-    }),
+    further: [
+      ...workRoutes({
+        queue: service.queue,
+        jobs: service.jobs,
+        authentication,
+        workerOf: (node) => service.workerOf(node),
+        monotonic: monotonicNow,
+        signal: closing.signal,
+      }),
+      trafficRoute({
+        traffic,
+        authentication,
+        regionOf: (node) => members.regionOf(node),
+        now: wallNow,
+        signal: closing.signal,
+      }),
+    ],
     signal: closing.signal,
     log,
   });

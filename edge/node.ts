@@ -249,7 +249,10 @@ async function startParts(
   }
   const peers = await components.start('peers', () => new Peers(name, region, core.certificates));
   reportHealth(core, peers.targets);
-  if (origin !== undefined) reportHealth(core, origin.targets);
+  if (origin !== undefined) {
+    reportHealth(core, origin.targets);
+    core.metrics.traffic.origin = origin.requests;
+  }
   const geo = await components.start('geo', async () => {
     const opened = new EdgeGeo(name, log, core.certificates);
     await opened.open(region);

@@ -13,6 +13,8 @@ import type { NodeCertificates } from '../trust/node-certificates.ts';
 /** The origin, asked by the edge itself when no shield answers; wired in by the command. */
 export interface OriginAccess {
   readonly targets: Targets;
+  /** Requests that were sent to the origin of each site. */
+  readonly requests: ReadonlyMap<string, { readonly value: number }>;
   fetchFor(site: SiteConfig): Fetch;
   update(sites: readonly SiteConfig[]): void;
   close(): Promise<void>;

@@ -307,7 +307,9 @@ function addId(context: VisitorRequest): void {
 function log(context: VisitorRequest): 'done' {
   const { core, exchange, prepared, startedAt, bytes } = context;
   if (!prepared.isFound) return logReply(context);
-  core.answered(prepared.counter, prepared.status, bytes, startedAt, exchange, context);
+  const { counter } = prepared;
+  core.answered(counter, prepared.status, bytes, startedAt, exchange, context);
+  core.metrics.traffic.note(counter, exchange);
   return 'done';
 }
 

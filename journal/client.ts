@@ -22,6 +22,7 @@ import {
   MAX_LINE_BYTES,
   PURGES_PATH,
   type Registration,
+  TRAFFIC_PATH,
 } from './wire.ts';
 
 export interface JournalClientOptions {
@@ -51,6 +52,13 @@ export interface JournalClient {
    * @throws {JournalError} `journal_refused`; or the client's error.
    */
   report(lines: Readable, signal: AbortSignal): Promise<void>;
+  /**
+   * Reports traffic, in lines that may be written while the call is open.
+   *
+   * @returns when the control node has answered that it has them all.
+   * @throws {JournalError} `journal_refused`; or the client's error.
+   */
+  traffic(lines: Readable, signal: AbortSignal): Promise<void>;
   /**
    * Appends purges: for an origin that says what has become invalid, or for a visitor whom a site lets purge.
    *
@@ -107,6 +115,21 @@ export function journalClient(options: JournalClientOptions): JournalClient {
     }
   }
 
+  async function sendLines(path: string, lines: Readable, signal: AbortSignal, timeouts: object = {}): Promise<void> {
+    const headers = { ...field, 'Content-Type': JOURNAL_CONTENT_TYPE };
+    const pool = await calls();
+    const { statusCode, body } = await pool.request({
+      method: 'POST',
+      path,
+      headers,
+      body: lines,
+      signal,
+      ...timeouts,
+    });
+    await body.dump();
+    if (statusCode < 200 || statusCode > 299) throw new JournalError('journal_refused', `status ${statusCode}`);
+  }
+
   return {
     async *messages(after, signal) {
       // A pool for each connection, so that giving it up leaves nothing open. The follower is less patient with bodies.
@@ -120,14 +143,9 @@ export function journalClient(options: JournalClientOptions): JournalClient {
         await pool.destroy();
       }
     },
-    async report(lines, signal) {
-      const headers = { ...field, 'Content-Type': JOURNAL_CONTENT_TYPE };
-      const pool = await calls();
-      const sent = pool.request({ method: 'POST', path: APPLIED_PATH, headers, body: lines, signal });
-      const { statusCode, body: answer } = await sent;
-      await answer.dump();
-      if (statusCode < 200 || statusCode > 299) throw new JournalError('journal_refused', `status ${statusCode}`);
-    },
+    report: (lines, signal) => sendLines(APPLIED_PATH, lines, signal),
+    // Its sender ends a call that is not answered.
+    traffic: (lines, signal) => sendLines(TRAFFIC_PATH, lines, signal, { headersTimeout: 0, bodyTimeout: 0 }),
     async append(purges) {
       let last = await append(purges.slice(0, PURGES_AT_ONCE));
       for (let from = PURGES_AT_ONCE; from < purges.length; from += PURGES_AT_ONCE) {

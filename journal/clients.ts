@@ -32,6 +32,8 @@ export interface JournalClients {
   readonly followed: string;
   /** One for each control node. */
   readonly reports: readonly { report(lines: Readable, signal: AbortSignal): Promise<void> }[];
+  /** One for each control node. */
+  readonly traffic: readonly Pick<JournalClient, 'traffic'>[];
   /**
    * Appends purges at the control node that is followed, or else at another one.
    *
@@ -57,6 +59,7 @@ export function journalClients({ urls, ...options }: JournalClientsOptions): Jou
       return urls[current() % urls.length] as string;
     },
     reports: clients,
+    traffic: clients,
     async append(purges) {
       let problem: unknown = new HttpError('journal_unreachable', 'no control node');
       const first = current();

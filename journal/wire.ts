@@ -34,6 +34,8 @@ import { identityOf } from './terms.ts';
 
 export const JOURNAL_PATH = '/v1/journal';
 export const APPLIED_PATH = '/v1/journal/applied';
+/** Path for reports of traffic: a line of JSON for each (lib/traffic.ts), in calls that stay open for a while. */
+export const TRAFFIC_PATH = '/v1/traffic';
 /** Path for appends: `POST {"purges":[…]}`, answered with an `AppendedAnswer`. */
 export const PURGES_PATH = '/v1/journal/purges';
 export const JOURNAL_CONTENT_TYPE = 'application/x-ndjson';

@@ -71,6 +71,7 @@ export async function startShield({ region, shield, log, now, componentEvents }:
     },
   );
   reportHealth(core, origins.targets);
+  core.metrics.traffic.origin = origins.requests;
   let disk: NodeDisk | undefined;
   if (shield.disk !== undefined) {
     const { disk: config } = shield;

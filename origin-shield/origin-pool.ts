@@ -223,6 +223,8 @@ export class OriginPools {
   readonly #network: string;
   /** All servers of all origins. */
   readonly targets: Targets = new Targets();
+  /** Requests that were sent to the origin of each site. */
+  readonly requests = new Map<string, { value: number }>();
   #pools = new Map<string, { readonly pool: OriginPool; readonly config: string }>();
 
   constructor(network: string, sites: readonly SiteConfig[]) {
@@ -235,7 +237,12 @@ export class OriginPools {
     const entry = this.#pools.get(site.name);
     if (entry === undefined) throw new Error(`no origin pool for site ${site.name}`);
     // Asked again at each fetch: a request under way may begin one after its pool was replaced.
-    return (request, sink) => (this.#pools.get(site.name) ?? entry).pool.fetch(request, sink);
+    const count = this.requests.get(site.name) ?? { value: 0 };
+    this.requests.set(site.name, count);
+    return (request, sink) => {
+      count.value++;
+      return (this.#pools.get(site.name) ?? entry).pool.fetch(request, sink);
+    };
   }
 
   /** Keeps the connections of origins that have not changed; those of the others end when they are idle. */
@@ -252,6 +259,7 @@ export class OriginPools {
     for (const [name, { pool }] of this.#pools) {
       if (pools.get(name)?.pool !== pool) pool.close().catch(() => undefined); // requests under way end by themselves
     }
+    for (const name of this.requests.keys()) if (!pools.has(name)) this.requests.delete(name);
     this.#pools = pools;
   }
 

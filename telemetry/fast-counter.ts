@@ -25,6 +25,11 @@ export class StatusCounters {
     return this.#byClass[first] ?? this.#begin(first);
   }
 
+  /** Counts so far, by class. */
+  get counts(): number[] {
+    return this.#byClass.map((cell) => cell?.value ?? 0);
+  }
+
   #begin(first: number): CounterCell {
     const cell = this.#make(`${first}xx`);
     this.#byClass[first] = cell;
@@ -69,11 +74,13 @@ export class Histogram {
     this.#counts = new Array<number>(bounds.length + 1).fill(0);
   }
 
-  observe(value: number): void {
+  /** @returns The place of its bucket. */
+  observe(value: number): number {
     let at = 0;
     while (at < this.#bounds.length && value > (this.#bounds[at] as number)) at++;
     this.#counts[at] = (this.#counts[at] as number) + 1;
     this.#sum += value;
+    return at;
   }
 
   values(name: string): Value[] {

@@ -6,6 +6,7 @@
 
 import { GENERATION_END_MEANINGS } from '../cache/large/generation.ts';
 import { SHED_REASONS } from '../http/upstream/shedding.ts';
+import { DURATION_SECONDS } from '../lib/traffic.ts';
 import { LEFT_OUT_CAUSES } from './left-out-causes.ts';
 
 export type MetricRole = 'edge' | 'shield' | 'control' | 'dns';
@@ -62,7 +63,7 @@ export const METRICS = {
     help: 'Time from the head of a request to the end of its response.',
     watch:
       'A high quantile rises while that of the origin does not: the process lacks CPU time, or visitors read slowly.',
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    buckets: DURATION_SECONDS,
   },
   seawall_fills_total: {
     type: 'counter',

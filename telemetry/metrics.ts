@@ -24,6 +24,7 @@ import type { LeftOutCause } from './left-out-causes.ts';
 import { METRICS } from './metric-table.ts';
 import { nodeRegistry } from './registry.ts';
 import type { Result } from './results.ts';
+import { type Sampling, TrafficMeter } from './traffic-meter.ts';
 
 /** Health of a target, as it is read. */
 export interface TargetReading {
@@ -39,6 +40,8 @@ const { buckets: DURATION_SECONDS } = METRICS.seawall_request_duration_seconds;
 
 export class NodeMetrics implements EngineEvents {
   readonly registry: Registry;
+  /** For reports to the control nodes. */
+  readonly traffic: TrafficMeter;
   readonly #requests: FastCounter<'seawall_requests_total'>;
   readonly #answers: Record<ListenerName, Map<string, Map<Result, AnswerCounter>>> = {
     public: new Map(),
@@ -78,6 +81,7 @@ export class NodeMetrics implements EngineEvents {
   ) {
     const registry = nodeRegistry(node, role);
     this.registry = registry;
+    this.traffic = new TrafficMeter(this.#answers.public);
     this.#requests = new FastCounter(registry, 'seawall_requests_total');
     this.#bytes = new FastCounter(registry, 'seawall_response_body_bytes_total');
     registerHistograms(registry, 'seawall_request_duration_seconds', Object.values(this.durations));
@@ -141,6 +145,7 @@ export class NodeMetrics implements EngineEvents {
   }
 
   watchCertificates(certificates: Certificates): void {
+    this.traffic.certificates = certificates;
     gauges(this.registry, 'seawall_certificate_expiry_timestamp_seconds', function* () {
       for (const [site, at] of certificates.expiries()) yield [{ site }, at / 1_000] as const;
     });
@@ -161,7 +166,17 @@ export class NodeMetrics implements EngineEvents {
     if (counter === undefined) {
       const statuses = new StatusCounters((status) => this.#requests.of({ listener, site, result, status }));
       const bytes = this.#bytes.of({ listener, site });
-      counter = new AnswerCounter({ listener, site, result, statuses, bytes, durations: this.durations[listener] });
+      const [first] = results.values();
+      counter = new AnswerCounter({
+        listener,
+        site,
+        result,
+        statuses,
+        bytes,
+        durations: this.durations[listener],
+        siteDurations: first?.siteDurations ?? new Array<number>(DURATION_SECONDS.length + 1).fill(0),
+        sampling: this.traffic.samplingOf(listener, result),
+      });
       results.set(result, counter);
     }
     return counter;
@@ -185,6 +200,7 @@ export class NodeMetrics implements EngineEvents {
 
   fillFailed(error: HttpError): void {
     this.#upstreamErrors.inc({ code: error.code, cause: error.reason ?? '' });
+    this.traffic.failed(error.code, error.reason ?? '');
   }
 
   /** A URL of a job was asked for by this node. */
@@ -270,6 +286,8 @@ interface AnswerCounterOptions {
   readonly statuses: StatusCounters;
   readonly bytes: CounterCell;
   readonly durations: Histogram;
+  readonly siteDurations: number[];
+  readonly sampling: Sampling;
 }
 
 /** Counter of the answers of one listener and site with the same result. */
@@ -281,21 +299,36 @@ export class AnswerCounter {
   readonly #statuses: StatusCounters;
   readonly #bytes: CounterCell;
   readonly #durations: Histogram;
+  /** Answers of the site, whatever their result, by the bucket of their duration. */
+  readonly siteDurations: number[];
+  readonly sampling: Sampling;
+  /** Bytes of bodies. */
+  bytes = 0;
 
-  constructor({ listener, site, result, statuses, bytes, durations }: AnswerCounterOptions) {
+  constructor(options: AnswerCounterOptions) {
+    const { listener, site, result, statuses, bytes, durations, siteDurations, sampling } = options;
     this.listener = listener;
     this.site = site;
     this.result = result;
     this.#statuses = statuses;
     this.#bytes = bytes;
     this.#durations = durations;
+    this.siteDurations = siteDurations;
+    this.sampling = sampling;
+  }
+
+  /** Answers by the class of their status. */
+  get counts(): number[] {
+    return this.#statuses.counts;
   }
 
   /** @param bytes - Of the body. */
   add(status: number, bytes: number, seconds: number): void {
     this.#statuses.of(status).value++;
     this.#bytes.value += bytes;
-    this.#durations.observe(seconds);
+    this.bytes += bytes;
+    const at = this.#durations.observe(seconds);
+    this.siteDurations[at] = (this.siteDurations[at] as number) + 1;
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { CacheDetail } from '../cache/cache-status.ts';
-import type { ForwardReason } from '../cache/policy/refusals.ts';
+import { FORWARD_REASONS, type ForwardReason } from '../cache/policy/refusals.ts';
 
 export const RESULT_MEANINGS = {
   hit: 'A stored response, fresh; from this node.',
@@ -16,3 +16,30 @@ export const RESULT_MEANINGS = {
 } as const;
 
 export type Result = keyof typeof RESULT_MEANINGS | ForwardReason | CacheDetail;
+
+const HITS: ReadonlySet<string> = new Set<Result>([
+  'hit',
+  'hot-copy',
+  'peer-hit',
+  'disk',
+  'stale',
+  'stale-while-revalidate',
+  'stale-if-error',
+  'unverified',
+]);
+
+const FORWARDED: ReadonlySet<string> = new Set<Result>([
+  ...FORWARD_REASONS.filter((reason) => !HITS.has(reason)),
+  'revalidated',
+  'expired',
+]);
+
+/** Returns whether a stored response of the region answered, without any question to a shield or an origin. */
+export function isHit(result: string): boolean {
+  return HITS.has(result);
+}
+
+/** Returns whether a shield or an origin was asked. */
+export function isForwarded(result: string): boolean {
+  return FORWARDED.has(result);
+}

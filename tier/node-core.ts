@@ -24,6 +24,7 @@ import type { BodyReader, OwnHead, ResponseHead } from '../http/message.ts';
 import type { NodeCondition } from '../journal/wire.ts';
 import { type EpochMs, type MonotonicMs, monotonicNow, msSince, wallClock, wallNow } from '../lib/clock.ts';
 import { Tracer } from '../lib/trace.ts';
+import type { Traffic } from '../lib/traffic.ts';
 import type { AccessFacts, AccessRequest } from '../telemetry/access-log/entry.ts';
 import type { AccessLog } from '../telemetry/access-log/log.ts';
 import { type AnswerCounter, type ListenerName, NodeMetrics, resultName, watchDisk } from '../telemetry/metrics.ts';
@@ -215,6 +216,9 @@ export class NodeCore {
     const disk = this.#disk && diskState(this.#disk);
     return { workers: 1, memory: { used, size }, ...(disk && { disk }) };
   };
+
+  /** Traffic since the last call, of a node of one thread. */
+  readonly traffic = (): Traffic | undefined => this.metrics.traffic.take();
 
   /** Health of the disk that this thread has, for `/healthz`. */
   get diskHealth(): DiskHealth | undefined {

@@ -156,6 +156,7 @@ export function logReply(context: RequestContext): 'done' {
   const { head, result } = reply as Reply;
   const counter = core.metrics.answers(listener, site?.name ?? '', result);
   core.answered(counter, head.status, bytes, startedAt, exchange, context.facts);
+  core.metrics.traffic.note(counter, exchange, head.headers);
   return 'done';
 }
 

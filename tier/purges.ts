@@ -13,8 +13,10 @@ import { journalClients } from '../journal/clients.ts';
 import { Follower } from '../journal/follower.ts';
 import type { Purge } from '../journal/journal.ts';
 import { startReporter } from '../journal/reporter.ts';
+import { startTrafficReporter } from '../journal/traffic-reporter.ts';
 import type { NodeAbout, NodeCondition } from '../journal/wire.ts';
 import { instantNow, wallNow } from '../lib/clock.ts';
+import type { Traffic } from '../lib/traffic.ts';
 import { VERSION } from '../lib/version.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { sha256Of } from '../trust/certificate-files.ts';
@@ -54,6 +56,8 @@ export interface PurgedNode {
   readonly certificates?: NodeCertificates | undefined;
   /** Returns its state, for operators. */
   readonly condition?: (() => NodeCondition) | undefined;
+  /** Returns its traffic since the last call. */
+  readonly traffic?: (() => Traffic | undefined) | undefined;
   /** Resolves when all threads of the node have applied what its ledger has; absent: there is one. */
   readonly everywhere?: () => Promise<void>;
 }
@@ -247,7 +251,7 @@ function withoutJournal({ ledger, everywhere = inOneThread }: PurgedNode): Follo
 const CATCH_UP_MS = 5_000;
 
 function followJournal(
-  { member: node, role, ledger, log, certificates, everywhere = inOneThread }: PurgedNode,
+  { member: node, role, ledger, log, certificates, traffic, everywhere = inOneThread }: PurgedNode,
   { urls, secret, region, leaseMs, reached: onReached, about, lease }: Settings & Calls,
 ): Following {
   let reached = true;
@@ -264,6 +268,7 @@ function followJournal(
   const reporters = clients.reports.map((client) =>
     startReporter({ client, node, wait: pause, staysOpen: true, about, ...reportProblem }),
   );
+  const trafficReporter = traffic && startTrafficReporter({ clients: clients.traffic, take: traffic, wait: pause });
   const follower = new Follower({
     target: ledger,
     connect: clients.messages,
@@ -296,6 +301,7 @@ function followJournal(
     renew: () => follower.renew(),
     close: async () => {
       await follower.stop();
+      await trafficReporter?.close();
       await Promise.all(reporters.map((reporter) => reporter.close()));
       await clients.close();
     },

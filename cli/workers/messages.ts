@@ -7,6 +7,7 @@ import type { SharedMemory } from '../../cache/shared/layout.ts';
 import type { RegionConfig } from '../../config/schema.ts';
 import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import type { ListeningSocket } from '../../http/listener/sockets.ts';
+import type { Traffic } from '../../lib/traffic.ts';
 import type { FromPurgedThread, PurgedThreadStart, ToPurgedThread } from '../../tier/purge-relay.ts';
 import type { CertificateTexts } from '../../trust/certificate-files.ts';
 
@@ -70,6 +71,8 @@ export type Metrics = readonly object[];
 export const ALIVE_MS = 1_000;
 /** Interval of heartbeats. */
 export const TURN_MS = 250;
+/** Interval of reports of traffic. */
+export const TRAFFIC_MS = 1_000;
 
 export type FromWorker =
   | FromPurgedThread
@@ -77,6 +80,7 @@ export type FromWorker =
   | { readonly kind: 'ready'; readonly addresses: WorkerAddresses }
   /** Its last values, before it ends in order. */
   | { readonly kind: 'metrics'; readonly metrics: Metrics }
+  | { readonly kind: 'traffic'; readonly traffic: Traffic }
   /** It shows this one from now on. */
   | { readonly kind: 'certificate'; readonly known: KnownCertificate }
   /** It cannot start, and ends; with what is needed to say why. */

@@ -29,6 +29,7 @@ import { followPurges } from '../../tier/purges.ts';
 import { boundMemory } from '../process-memory.ts';
 import { type OwnJournal, startOwnJournal, withJournal } from './journal.ts';
 import type { WorkerAddresses } from './messages.ts';
+import { ThreadTraffic } from './traffic.ts';
 import { WorkerGroup, type WorkerState } from './worker-group.ts';
 
 export interface WorkersOptions {
@@ -75,12 +76,13 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   /** Once they are open: the journal is followed before. */
   let stores: Stores | undefined;
   const condition = (): NodeCondition => ({ workers: count, ...(stores && storesState(stores)) });
+  const traffic = new ThreadTraffic();
   const purging = await components.start(
     'purging',
     () =>
       relay.start((node) =>
         followPurges(
-          { ...node, member: name, role: 'edge', log, certificates, condition },
+          { ...node, member: name, role: 'edge', log, certificates, condition, traffic: () => traffic.take() },
           withJournal(region, journal),
         ),
       ),
@@ -97,7 +99,19 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   stores = { memory, disk };
   const group = await components.start(
     'workers',
-    () => WorkerGroup.start({ config: () => config.value, name, count, log, tickets, relay, memory, disk, trust }),
+    () =>
+      WorkerGroup.start({
+        config: () => config.value,
+        name,
+        count,
+        log,
+        tickets,
+        relay,
+        memory,
+        disk,
+        trust,
+        onTraffic: (part) => traffic.add(part),
+      }),
     { update: (part) => part.update(), close: (part) => part.close() },
   );
   await components.start('bound of memory', () => boundMemory({ memoryBytes: () => group.memoryBytes }), {

@@ -12,6 +12,7 @@ import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import { type ListeningSocket, takeInherited } from '../../http/listener/sockets.ts';
 import type { TicketKeys } from '../../http/listener/tls.ts';
 import { monotonicNow } from '../../lib/clock.ts';
+import type { Traffic } from '../../lib/traffic.ts';
 import type { Health } from '../../telemetry/control-listener.ts';
 import { counters, gauge } from '../../telemetry/instruments.ts';
 import type { Logger } from '../../telemetry/log.ts';
@@ -48,6 +49,7 @@ export interface WorkerGroupOptions {
   /** Disk of the edge, and the workers' use of it. */
   readonly disk: { readonly disk: SegmentDisk; readonly threads: ThreadDisks } | undefined;
   readonly trust: NodeTrust;
+  readonly onTraffic: (traffic: Traffic) => void;
 }
 
 export class WorkerGroup {
@@ -234,6 +236,7 @@ export class WorkerGroup {
         this.#metrics.ended(worker);
       },
       onMetrics: (metrics) => this.#metrics.onReply(worker, metrics),
+      onTraffic: (traffic) => this.#options.onTraffic(traffic),
       onPurges: (thread, message) => relay.onMessage(thread, message),
       onDisk: (thread, message) => disk?.threads.onMessage(thread, message),
       onCertificate: (known) => {

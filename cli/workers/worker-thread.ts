@@ -8,6 +8,7 @@ import type { KnownCertificate } from '../../http/listener/certificates.ts';
 import type { ListeningSocket } from '../../http/listener/sockets.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import { type MonotonicMs, msBetween } from '../../lib/clock.ts';
+import type { Traffic } from '../../lib/traffic.ts';
 import type { Logger } from '../../telemetry/log.ts';
 import type { FromPurgedThread } from '../../tier/purge-relay.ts';
 import type { Lines } from '../output.ts';
@@ -76,6 +77,7 @@ export interface WorkerThreadOptions {
   readonly onEnded: (thread: number) => void;
   /** Its last values: it is about to end in order. */
   readonly onMetrics: (metrics: Metrics) => void;
+  readonly onTraffic: (traffic: Traffic) => void;
   readonly onPurges: (thread: number, message: FromPurgedThread) => void;
   readonly onDisk: (thread: number, message: ToDisk) => void;
   readonly onCertificate: (known: KnownCertificate) => void;
@@ -256,6 +258,7 @@ export class WorkerThread {
     if (message.kind === 'disk') this.#options.onDisk(thread, message);
     if (message.kind === 'answer') this.#answered(message.id, message.answer);
     if (message.kind === 'metrics') this.#options.onMetrics(message.metrics);
+    if (message.kind === 'traffic') this.#options.onTraffic(message.traffic);
     if (message.kind === 'certificate') this.#options.onCertificate(message.known);
     if (message.kind === 'failed') this.#options.log.error({ detail: message.message }, 'worker cannot start');
     if (message.kind === 'ready') {

@@ -21,6 +21,7 @@ import {
   type Metrics,
   type StartMessage,
   type ToWorker,
+  TRAFFIC_MS,
   TURN_MS,
   type WorkerData,
 } from './messages.ts';
@@ -77,6 +78,10 @@ async function startNode(): Promise<EdgeNode | undefined> {
     const { listen, listen_tls, tier } = node.addresses;
     flushCompileCache();
     send({ kind: 'ready', addresses: { listen, listen_tls, tier } });
+    setInterval(() => {
+      const traffic = node.core.traffic();
+      if (traffic !== undefined) send({ kind: 'traffic', traffic });
+    }, TRAFFIC_MS).unref();
     return node;
   } catch (error) {
     send(failure(error));
