@@ -28,6 +28,8 @@ import { auditRoutes } from './audit-routes.ts';
 import { auditTrust } from './certificate-audit.ts';
 import { compactRegularly } from './compaction.ts';
 import { type ControlConfig, dataProblem, openDataFolder } from './data-folder.ts';
+import { addDashboard } from './dashboard/routes.ts';
+import { Sessions } from './dashboard/sessions.ts';
 import { addCloudflare } from './dialects/cloudflare.ts';
 import { addFastly } from './dialects/fastly.ts';
 import { explainRoutes } from './explain-routes.ts';
@@ -300,7 +302,7 @@ export async function startControl({
     ]),
   ];
   addOperatorRoutes(server, { nodes: () => nodes.current, journal, metrics, hosts });
-  addApiRoutes(server, api, [
+  const routes = [
     ...purgeRoutes(api),
     ...regionRoutes(regionsKnown, audit),
     ...memberRoutes(members, audit),
@@ -313,8 +315,29 @@ export async function startControl({
     }),
     ...auditRoutes(audit),
     ...explainRoutes({ questions, regions: () => state.regions, sites: () => state.sites }),
-  ]);
+  ];
+  addApiRoutes(server, api, routes);
   const traffic = new TrafficStore(wallNow);
+  await components.start(
+    'dashboard',
+    () =>
+      addDashboard(server, {
+        api,
+        audit,
+        routes,
+        traffic,
+        hosts,
+        log,
+        sessions: new Sessions(monotonicNow),
+        // By what nodes say to the journal: their control listeners are not asked each second.
+        nodes: () => createNodeList(state.regions, async () => true, sources),
+        regions: () => state.regions,
+        status: regionsKnown,
+        configOf: (node) => members.row(node)?.about?.config ?? null,
+        now: wallNow,
+      }),
+    { drain: (part) => part.close(), close: () => undefined },
+  );
   const authentication =
     certificates === undefined
       ? bySecret(

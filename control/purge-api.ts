@@ -79,7 +79,7 @@ export class PurgeApi {
    * @throws {ApiError} `unauthorised`, `rate_limited`.
    */
   async authenticate(text: string | undefined, address: string, dialect: Dialect): Promise<Caller> {
-    const { tokens, callLimit, metrics } = this.#options;
+    const { tokens } = this.#options;
     const token = text === undefined ? undefined : await tokens.find(text);
     if (token === undefined) {
       await this.#noteRefusal(address, dialect);
@@ -88,12 +88,23 @@ export class PurgeApi {
         headers: { 'www-authenticate': 'Bearer realm="seawall"' },
       });
     }
-    const waitMs = callLimit.take(token.id, 1);
-    if (waitMs > 0) {
-      metrics.refused('rate_limited', dialect);
-      throw rateLimited('calls', waitMs);
-    }
-    return { token, address, dialect };
+    const caller = { token, address, dialect };
+    this.countCall(caller);
+    return caller;
+  }
+
+  /** @returns A caller who has shown the token before, if it is still good. */
+  async recognise(tokenId: string, address: string): Promise<Caller | undefined> {
+    const token = await this.#options.tokens.known(tokenId);
+    return token && { token, address, dialect: 'seawall' };
+  }
+
+  /** Counts a call of a caller who was recognised. @throws {ApiError} `rate_limited`. */
+  countCall({ token, dialect }: Caller): void {
+    const waitMs = this.#options.callLimit.take(token.id, 1);
+    if (waitMs === 0) return;
+    this.#options.metrics.refused('rate_limited', dialect);
+    throw rateLimited('calls', waitMs);
   }
 
   /**

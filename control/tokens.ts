@@ -123,8 +123,18 @@ export class Tokens {
     const stored = id === undefined ? undefined : await this.#store.find(id);
     // timingSafeEqual: how much of it is right does not show in the time it takes.
     const isRight = timingSafeEqual(digest(secret), stored?.hash ?? NO_HASH);
-    return isRight && stored !== undefined && isValid(stored, this.#now()) ? withoutHash(stored) : undefined;
+    return isRight ? validToken(stored, this.#now()) : undefined;
   }
+
+  /** @returns The token of this id, unless it is expired or revoked. For callers who have shown it before. */
+  async known(id: string): Promise<Token | undefined> {
+    return validToken(await this.#store.find(id), this.#now());
+  }
+}
+
+/** @returns The token, unless it is expired or revoked. */
+function validToken(stored: StoredToken | undefined, now: EpochMs): Token | undefined {
+  return stored !== undefined && isValid(stored, now) ? withoutHash(stored) : undefined;
 }
 
 function withoutHash({ hash: _, ...token }: StoredToken): Token {

@@ -3,7 +3,7 @@
  * second without any traffic is not reported.
  *
  *     {"sites":[{"site":"www","answers":[["hit",2,120,9600]],"durations":[118,2],"origin":3}],
- *      "urls":[["www.example.com/",96]],"misses":[["www.example.com/a?…","uri-miss",2]],"failures":[…]}
+ *      "urls":[["www.example.com/","www",96]],"misses":[["www.example.com/a?…","www","uri-miss",2]]}
  *
  * Sizes are bounded: `MAX_SITES` sites and `MAX_TOP` keys of each kind; `lib/space-saving.ts` picks the keys.
  * @module

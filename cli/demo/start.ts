@@ -137,7 +137,7 @@ async function startNetwork(
   });
   process.stdout.write(
     json
-      ? `${JSON.stringify({ ready: true, pid: process.pid, origin: originUrl, nodes, ...(etcd && { etcd: etcd.members, files }) })}\n`
+      ? `${JSON.stringify({ ready: true, pid: process.pid, origin: originUrl, nodes, files, ...(etcd && { etcd: etcd.members }) })}\n`
       : guide({
           nodes,
           originUrl,

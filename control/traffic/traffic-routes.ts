@@ -51,7 +51,7 @@ export function trafficRoute({ traffic, authentication, regionOf, now, signal }:
       } catch (error) {
         if (error instanceof TypeError) throw new JournalError('journal_bad_message', error.message);
         if (error instanceof JournalError || error instanceof HttpError) throw error;
-        // Broken off, by the node or by the signal: there is nobody to answer.
+        // Broken off, by the node or by the signal: no caller is left to answer.
       } finally {
         signal.removeEventListener('abort', stop);
       }

@@ -2,7 +2,10 @@
 import { test } from 'tap';
 import { rateNow, TrafficStore } from '../../control/traffic/traffic-store.ts';
 import { WindowedTop } from '../../control/traffic/windowed-top.ts';
+import { TIER_FIELD } from '../../http/fields/tier-field.ts';
+import { formatNodeField, JOURNAL_CONTENT_TYPE, TRAFFIC_PATH } from '../../journal/wire.ts';
 import type { Traffic } from '../../lib/traffic.ts';
+import { SECRET, startTestControl } from './control.ts';
 
 const ALL = { mayRead: () => true };
 
@@ -110,4 +113,23 @@ test('periods that a clock has set back are forgotten', async (t) => {
   top.add('a', 5, 7_200_000);
   top.add('b', 1, 0);
   t.strictSame(top.top('live', 0), [['b', 1]]);
+});
+
+const LINE = JSON.stringify(report(3, 1, 'shop'));
+
+async function send(url: string, body: string, node = 'eu-1', secret = SECRET): Promise<number> {
+  const headers = { [TIER_FIELD]: formatNodeField(node, secret), 'content-type': JOURNAL_CONTENT_TYPE };
+  const { status } = await fetch(`${url}${TRAFFIC_PATH}`, { method: 'POST', headers, body });
+  return status;
+}
+
+test('nodes of the network report; others, and what is no report, are refused', async (t) => {
+  const control = await startTestControl(t);
+  t.equal(await send(control.url, `${LINE}\n`), 204);
+  t.equal(await send(control.url, `${LINE}\n`, 'unknown-1'), 403);
+  t.equal(await send(control.url, `${LINE}\n`, 'eu-1', 'another-secret-of-16'), 403);
+  t.equal(await send(control.url, '{"sites":[{}]}\n'), 400);
+  t.equal(await send(control.url, 'no JSON\n'), 400);
+  t.equal(await send(control.url, `${'x'.repeat(300_000)}\n`), 400);
+  t.equal((await control.get('/healthz')).status, 200);
 });
