@@ -17,7 +17,7 @@ export interface SiteTraffic {
   readonly site: string;
   /** Answers to visitors. */
   readonly answers: readonly AnswerCount[];
-  /** Answers to visitors by their duration, at the places of `DURATION_SECONDS`; the last place has what took longer. */
+  /** Answers to visitors by duration, at the places of `DURATION_SECONDS`; the last one has what took longer. */
   readonly durations: readonly number[];
   /** Requests to the origin. */
   readonly origin: number;

@@ -7,7 +7,7 @@
  * `npm pack` runs it before it packs; FOLDER is `dist` by default.
  * @module
  */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 
@@ -17,7 +17,7 @@ const ROOT = join(import.meta.dirname, '..');
 const ENTRIES = ['cli/seawall.ts'];
 
 /** Files that are copied as they are. */
-const FILES = ['config/region.schema.json', 'config/site.schema.json'];
+const FILES = ['config/region.schema.json', 'config/site.schema.json', 'control/dashboard/**/*.{js,css,svg}'];
 
 const LAUNCHER = 'cli/seawall';
 
@@ -39,7 +39,7 @@ export function build(out: string): readonly string[] {
     for (const imported of importsOf(file, source)) modules.add(imported);
     write(join(out, `${file.slice(0, -'.ts'.length)}.js`), compiled(file, source));
   }
-  for (const file of FILES) write(join(out, file), readFileSync(join(ROOT, file), 'utf8'));
+  for (const file of globSync(FILES, { cwd: ROOT })) write(join(out, file), readFileSync(join(ROOT, file), 'utf8'));
   const { name, version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   write(join(out, 'package.json'), `${JSON.stringify({ name, version, type: 'module' })}\n`);
   cpSync(join(ROOT, LAUNCHER), join(out, LAUNCHER)); // executable

@@ -19,7 +19,11 @@ export const PERMISSIONS = {
     meaning: 'ask what the node would do with a request, and why',
   },
   read_journal: { roles: ['edge', 'shield', 'admin'], at: 'control', meaning: 'follow the journal of purges' },
-  report_progress: { roles: ['edge', 'shield'], at: 'control', meaning: 'report which purges it has applied' },
+  report_progress: {
+    roles: ['edge', 'shield'],
+    at: 'control',
+    meaning: 'report which purges it has applied, and its traffic',
+  },
   append_purges: {
     roles: ['edge', 'shield'],
     at: 'control',

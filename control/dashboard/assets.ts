@@ -52,7 +52,9 @@ const MAP = /\n\/\/# sourceMappingURL=.*\n?$/;
 export function readAssets(): ReadonlyMap<string, Asset> {
   return new Map(
     Object.entries(files()).map(([path, file]) => {
-      const text = readFileSync(file, 'utf8').replace(PACKAGE, "from '/dashboard/assets/packages/$1.js'").replace(MAP, '\n');
+      const text = readFileSync(file, 'utf8')
+        .replace(PACKAGE, "from '/dashboard/assets/packages/$1.js'")
+        .replace(MAP, '\n');
       const body = Buffer.from(text);
       const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 16)}"`;
       return [path, { type: TYPES[extname(path)] ?? '', body, etag }];

@@ -5,7 +5,7 @@
 import { renderToString } from 'preact-render-to-string';
 import type { Markup } from './views/html.js';
 
-/** Nothing is loaded from elsewhere, nothing inline runs, no other page can frame it. */
+/** Policy of pages: they load from here only, run nothing inline, and cannot be framed. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",

@@ -122,9 +122,12 @@ export function controlModels({ network, configOf, nowMs }: NetworkSources): Nod
 /** Certificates, the one that ends first at the top. */
 export function certificateRows({ network, traffic, nowMs, mayRead }: NetworkSources): CertificateRow[] {
   const nodes = [...network.regions.flatMap((region) => region.nodes), ...network.control].flatMap(
-    ({ name, certificate_expires: expires }) => (expires === null ? [] : [{ what: 'node', name, at: Date.parse(expires) }]),
+    ({ name, certificate_expires: expires }) =>
+      expires === null ? [] : [{ what: 'node', name, at: Date.parse(expires) }],
   );
-  const sites = [...traffic.certificates].flatMap(([name, at]) => (mayRead(name) ? [{ what: 'visitors', name, at }] : []));
+  const sites = [...traffic.certificates].flatMap(([name, at]) =>
+    mayRead(name) ? [{ what: 'visitors', name, at }] : [],
+  );
   return [...nodes, ...sites]
     .filter(({ at }) => Math.abs(at) <= 8.64e15)
     .sort((one, other) => one.at - other.at)
@@ -149,11 +152,25 @@ export function problemsOf(
   const nodes = regions.flatMap(({ nodes: of }) => of);
   const versions = new Set([...nodes, ...control].flatMap(({ version }) => version ?? []));
   return [
-    ...regions.flatMap(({ name, state, drain }) => (state === 'healthy' || state === 'not known here' ? [] : [`Region ${name}: ${drain ?? state}`])),
-    ...[...nodes, ...control].flatMap(({ name, health, state }) => (health === 'bad' || health === 'warn' ? [`Node ${name}: ${state}`] : [])),
-    ...[...nodes, ...control].flatMap(({ name, isOtherConfig }) => (isOtherConfig ? [`Node ${name} runs another config than the files of this control node`] : [])),
+    ...regions.flatMap(({ name, state, drain }) =>
+      state === 'healthy' || state === 'not known here' ? [] : [`Region ${name}: ${drain ?? state}`],
+    ),
+    ...[...nodes, ...control].flatMap(({ name, health, state }) =>
+      health === 'bad' || health === 'warn' ? [`Node ${name}: ${state}`] : [],
+    ),
+    ...[...nodes, ...control].flatMap(({ name, isOtherConfig }) =>
+      isOtherConfig ? [`Node ${name} runs another config than the files of this control node`] : [],
+    ),
     ...(versions.size > 1 ? [`Nodes run different versions: ${[...versions].sort().join(', ')}`] : []),
-    ...certificates.flatMap(({ what, name, days, health }) => (health === 'ok' ? [] : [`Certificate of ${what === 'node' ? 'node' : 'site'} ${name}: ${days < 0 ? 'has ended' : `${days} days left`}`])),
-    ...network.refused.slice(0, 10).map(({ name, reason }) => `A node was refused: ${name ?? 'without a name'} (${reason})`),
+    ...certificates.flatMap(({ what, name, days, health }) =>
+      health === 'ok'
+        ? []
+        : [
+            `Certificate of ${what === 'node' ? 'node' : 'site'} ${name}: ${days < 0 ? 'has ended' : `${days} days left`}`,
+          ],
+    ),
+    ...network.refused
+      .slice(0, 10)
+      .map(({ name, reason }) => `A node was refused: ${name ?? 'without a name'} (${reason})`),
   ];
 }

@@ -1,5 +1,6 @@
 /**
- * Parts of Preact that the server uses. Its own types bring those of a browser's page with them, for all of the program.
+ * Parts of Preact that the server uses. Its own types bring those of a browser's page with them, for all of the
+ * program.
  * @module
  */
 

@@ -6,6 +6,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type { RegionConfig } from '../../config/schema.ts';
+import { isForwarded } from '../../telemetry/results.ts';
 import { ApiError } from '../errors.ts';
 import type { JobSummary } from '../jobs/schemas.ts';
 import type { NetworkEntry, NodeList } from '../node-list.ts';
@@ -14,9 +15,18 @@ import type { Regions } from '../regions.ts';
 import type { Route } from '../routes.ts';
 import type { Page, Receipt, Summary } from '../schemas.ts';
 import { maySite, type Token } from '../tokens.ts';
-import { isForwarded } from '../../telemetry/results.ts';
 import type { TrafficStore } from '../traffic/traffic-store.ts';
-import type { AnyModel, Choices, CountRow, ExplainedNode, Filter, Health, JobRow, PageName, PurgeRow } from './model.ts';
+import type {
+  AnyModel,
+  Choices,
+  CountRow,
+  ExplainedNode,
+  Filter,
+  Health,
+  JobRow,
+  PageName,
+  PurgeRow,
+} from './model.ts';
 import { certificateRows, controlModels, type NetworkSources, problemsOf, regionModels } from './network-model.ts';
 import { chartOf, numbersOf, siteRows, topRows } from './traffic-model.ts';
 
@@ -274,7 +284,12 @@ export function problemText(error: unknown): string {
   return [error.message, ...details].join(' ');
 }
 
-const JOB_HEALTH: Readonly<Record<string, Health>> = { done: 'ok', cancelled: 'unknown', failed: 'bad', expired: 'bad' };
+const JOB_HEALTH: Readonly<Record<string, Health>> = {
+  done: 'ok',
+  cancelled: 'unknown',
+  failed: 'bad',
+  expired: 'bad',
+};
 
 function jobRow({ id, state, created, by, sites, done, total, counts, reason }: JobSummary): JobRow {
   const outcomes = Object.entries(counts).filter(([, count]) => count > 0);

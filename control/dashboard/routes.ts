@@ -19,7 +19,7 @@ import { documentOf, FIELDS } from './document.ts';
 import { LivePages } from './live.ts';
 import type { Filter, Health, PageName, Reader } from './model.ts';
 import { PAGE_NAMES, type PageParts, Pages, problemText } from './pages.ts';
-import { isOfSession, type Session, Sessions, sessionCookie, sessionIdIn } from './sessions.ts';
+import { isOfSession, type Session, type Sessions, sessionCookie, sessionIdIn } from './sessions.ts';
 import { frame, notice, refused, signIn, titleOf } from './views/forms.js';
 import type { Markup } from './views/html.js';
 import { page as markupOf } from './views/pages.js';
@@ -86,13 +86,13 @@ export function addDashboard(server: FastifyInstance, parts: DashboardParts): Li
     request: FastifyRequest,
     reply: FastifyReply,
     page: PageName,
-    told?: Markup,
+    message?: Markup,
   ): Promise<FastifyReply> {
     const query = new URLSearchParams(request.url.split('?')[1] ?? '');
     const url = page === 'explain' ? (query.get('url') ?? '').slice(0, MAX_URL) : '';
     if (url !== '') api.countCall(caller);
     const model = await pages.model(page, caller, filterOf(query), url);
-    const body = frame(readerOf(caller, session), model, markupOf(model), told ?? null, randomUUID());
+    const body = frame(readerOf(caller, session), model, markupOf(model), message ?? null, randomUUID());
     return sendDocument(reply, documentOf({ title: titleOf(page), page, body }));
   }
 
@@ -280,7 +280,10 @@ function purgeNotice(answer: PurgeAnswer): Markup {
     const done = nodes.filter(({ applied, validates }) => applied || validates).length;
     const health: Health = status === 'applied' ? 'ok' : 'warn';
     const repeated = answer.repeated ? ' It was sent before, and is purged once.' : '';
-    return notice(health, `Purge ${id} is in the journal: ${done} of ${nodes.length} nodes have applied it.${repeated}`);
+    return notice(
+      health,
+      `Purge ${id} is in the journal: ${done} of ${nodes.length} nodes have applied it.${repeated}`,
+    );
   }
   const known = answer.answer.nodes.filter(({ matches }) => matches !== null);
   const total = known.reduce((sum, { matches }) => sum + (matches ?? 0), 0);

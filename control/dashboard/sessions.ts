@@ -13,7 +13,7 @@ export interface Session {
   readonly token: string;
   /** Secret in its forms, which another site cannot know (CSRF). */
   readonly csrf: string;
-  readonly begun: MonotonicMs;
+  readonly startedAt: MonotonicMs;
   used: MonotonicMs;
 }
 
@@ -23,7 +23,7 @@ const IDLE_MS = 3_600_000;
 const MAX_SESSIONS = 500;
 const MAX_OF_TOKEN = 10;
 
-const COOKIE = 'seawall_session';
+const COOKIE = 'seawall-session';
 
 export class Sessions {
   readonly #now: () => MonotonicMs;
@@ -41,7 +41,7 @@ export class Sessions {
     if (oldest !== undefined) this.end(oldest.id);
     if (this.#sessions.size >= MAX_SESSIONS) this.end(this.#sessions.keys().next().value ?? '');
     const now = this.#now();
-    const session = { id: secret(), token, csrf: secret(), begun: now, used: now };
+    const session = { id: secret(), token, csrf: secret(), startedAt: now, used: now };
     this.#sessions.set(session.id, session);
     return session;
   }
@@ -51,7 +51,7 @@ export class Sessions {
     const session = id === undefined ? undefined : this.#sessions.get(id);
     if (session === undefined) return undefined;
     const now = this.#now();
-    if (msBetween(session.begun, now) >= LIFETIME_MS || msBetween(session.used, now) >= IDLE_MS) {
+    if (msBetween(session.startedAt, now) >= LIFETIME_MS || msBetween(session.used, now) >= IDLE_MS) {
       this.end(session.id);
       return undefined;
     }

@@ -2,8 +2,14 @@
  * Traffic as the dashboard shows it.
  * @module
  */
-import { type Field, FIELDS, SLOT, sumOf, TrafficSums, type Window } from '../traffic/series.ts';
-import { rateNow, type TopRow, type TrafficFilter, type TrafficStore, type TrafficView } from '../traffic/traffic-store.ts';
+import { FIELDS, type Field, SLOT, sumOf, TrafficSums, type Window } from '../traffic/series.ts';
+import {
+  rateNow,
+  type TopRow,
+  type TrafficFilter,
+  type TrafficStore,
+  type TrafficView,
+} from '../traffic/traffic-store.ts';
 import type { Chart, CountRow, Filter, Numbers, SiteRow } from './model.ts';
 
 const ROWS = 25;
@@ -78,7 +84,11 @@ function rounded(value: number): number {
 }
 
 /** Sites by region, those with the most requests first. */
-export function siteRows(traffic: TrafficStore, { window, site, region }: Filter, mayRead: TrafficFilter['mayRead']): SiteRow[] {
+export function siteRows(
+  traffic: TrafficStore,
+  { window, site, region }: Filter,
+  mayRead: TrafficFilter['mayRead'],
+): SiteRow[] {
   const chosen = traffic.known.filter(
     (one) => (site === '' || one.site === site) && (region === '' || one.region === region) && mayRead(one.site),
   );
@@ -90,7 +100,12 @@ export function siteRows(traffic: TrafficStore, { window, site, region }: Filter
     .filter(({ view }) => view.sum.get('requests') > 0)
     .sort((one, other) => other.view.sum.get('requests') - one.view.sum.get('requests'))
     .slice(0, SITE_ROWS)
-    .map(({ site: name, region: where, view }) => ({ site: name, region: where, numbers: numbersOf(view), spark: sparkOf(view) }));
+    .map(({ site: name, region: where, view }) => ({
+      site: name,
+      region: where,
+      numbers: numbersOf(view),
+      spark: sparkOf(view),
+    }));
 }
 
 function sparkOf({ slots }: TrafficView): number[] {

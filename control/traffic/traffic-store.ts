@@ -3,9 +3,10 @@
  * restart.
  * @module
  */
-import { FIELDS, type Field, Series, SLOT, type TrafficSums, sumOf, type Window, WINDOWS } from './series.ts';
+
 import { OTHER_SITES, type SiteTraffic, type Traffic } from '../../lib/traffic.ts';
 import { isHit } from '../../telemetry/results.ts';
+import { FIELDS, type Field, Series, SLOT, sumOf, type TrafficSums, WINDOWS, type Window } from './series.ts';
 import { WindowedTop } from './windowed-top.ts';
 
 /** Series of a region and a site; about 80 KB each. */

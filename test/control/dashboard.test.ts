@@ -70,7 +70,17 @@ async function report(control: Control, traffic: Traffic): Promise<void> {
 
 function trafficOf(site: string, url = `${site}.example.com/`): Traffic {
   return {
-    sites: [{ site, answers: [['hit', 2, 90, 900], ['uri-miss', 5, 10, 100]], durations: [90, 10], origin: 4 }],
+    sites: [
+      {
+        site,
+        answers: [
+          ['hit', 2, 90, 900],
+          ['uri-miss', 5, 10, 100],
+        ],
+        durations: [90, 10],
+        origin: 4,
+      },
+    ],
     urls: [[url, site, 90]],
     misses: [[url, site, 'uri-miss', 10]],
   };
@@ -99,7 +109,7 @@ test('a token that may read begins a session: its text is in no cookie, page or 
   const token = control.token();
   const { status, headers, set } = await client.post('/sign-in', { token });
   t.match([status, headers.get('location')], [303, '/dashboard/']);
-  t.match(set, /^seawall_session=[\w-]{43}; Path=\/dashboard; HttpOnly; SameSite=Strict$/);
+  t.match(set, /^seawall-session=[\w-]{43}; Path=\/dashboard; HttpOnly; SameSite=Strict$/);
   const https = await new Client(control).post('/sign-in', { token }, { 'x-forwarded-proto': 'https' });
   t.match(https.set, /; Secure$/);
   for (const page of PAGES) {
@@ -162,7 +172,14 @@ test('a name that another page has pointed here is not answered', async (t) => {
 test('every answer forbids scripts and styles of others, frames, and guessing of types', async (t) => {
   const control = await startTestControl(t);
   const { client } = await signedIn(control);
-  for (const path of [...PAGES, '/sign-in', '/nothing', '/assets/style.css', '/assets/browser/main.js', '/purges?a=%zz']) {
+  for (const path of [
+    ...PAGES,
+    '/sign-in',
+    '/nothing',
+    '/assets/style.css',
+    '/assets/browser/main.js',
+    '/purges?a=%zz',
+  ]) {
     const { headers, text } = await client.get(path);
     const policy = headers.get('content-security-policy') ?? '';
     t.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'/, path);
@@ -170,7 +187,8 @@ test('every answer forbids scripts and styles of others, frames, and guessing of
     t.notMatch(policy, 'unsafe');
     t.equal(headers.get('x-frame-options'), 'DENY');
     t.equal(headers.get('x-content-type-options'), 'nosniff');
-    if (text.startsWith('<!doctype')) t.notMatch(text, /<script(?![^>]*src=)|<style|\sstyle=|\son\w+=/, 'nothing inline');
+    if (text.startsWith('<!doctype'))
+      t.notMatch(text, /<script(?![^>]*src=)|<style|\sstyle=|\son\w+=/, 'nothing inline');
   }
 });
 
@@ -185,7 +203,13 @@ test('files are what pages need, and nothing else of the machine', async (t) => 
   }
   const etag = headers.get('etag') ?? '';
   t.equal((await client.get('/assets/browser/main.js', { 'if-none-match': etag })).status, 304);
-  for (const path of ['/assets/', '/assets/../routes.ts', '/assets/%2e%2e/routes.ts', '/assets/__proto__', '/assets/package.json']) {
+  for (const path of [
+    '/assets/',
+    '/assets/../routes.ts',
+    '/assets/%2e%2e/routes.ts',
+    '/assets/__proto__',
+    '/assets/package.json',
+  ]) {
     t.equal((await client.get(path)).status, 404, path);
   }
 });
@@ -238,7 +262,13 @@ test('a purge by the form has its receipt, and is made once', async (t) => {
   const control = await startTestControl(t);
   const { client } = await signedIn(control);
   const csrf = await client.csrf();
-  const form = { csrf, kind: 'files', names: 'https://www.example.com/a\r\nhttps://www.example.com/b', once: 'x1', reason: 'why' };
+  const form = {
+    csrf,
+    kind: 'files',
+    names: 'https://www.example.com/a\r\nhttps://www.example.com/b',
+    once: 'x1',
+    reason: 'why',
+  };
   t.match((await client.post('/purges', form)).text, /is in the journal: 0 of \d+ nodes have applied it/);
   t.match((await client.post('/purges', form)).text, 'It was sent before, and is purged once.');
   const { body } = await control.get<{ purges: { reason: string; who: string }[] }>('/v1/purges');
@@ -247,7 +277,11 @@ test('a purge by the form has its receipt, and is made once', async (t) => {
   const refused = await client.post('/purges', { csrf, kind: 'files', names: 'https://elsewhere.example/' });
   t.match([refused.status, refused.text], [422, 'elsewhere.example']);
   t.match((await client.post('/purges', { csrf, kind: 'purge_everything', names: 'x' })).status, 400);
-  t.match((await client.post('/purges', { csrf, kind: '__proto__' })).status, 200, 'everything, as the form says no list');
+  t.match(
+    (await client.post('/purges', { csrf, kind: '__proto__' })).status,
+    200,
+    'everything, as the form says no list',
+  );
 });
 
 test('forms are there for tokens that may use them, and the API decides', async (t) => {
@@ -261,7 +295,10 @@ test('forms are there for tokens that may use them, and the API decides', async 
   t.equal((await client.post('/regions', { csrf, region: 'eu', action: 'drain' })).status, 403);
   const { client: operator } = await signedIn(control, { kinds: ['drain'] });
   const form = { csrf: await operator.csrf(), region: 'eu' };
-  t.match((await operator.post('/regions', { ...form, action: 'drain', reason: ATTACK })).text, 'Region eu is drained.');
+  t.match(
+    (await operator.post('/regions', { ...form, action: 'drain', reason: ATTACK })).text,
+    'Region eu is drained.',
+  );
   const { body } = await control.get<{ regions: { state: string }[] }>('/v1/regions');
   t.match(body.regions, [{ state: 'drained', drain: { reason: ATTACK } }]);
   t.match((await operator.post('/regions', { ...form, action: 'undrain' })).text, 'Visitors come back to region eu.');
@@ -280,7 +317,7 @@ test('sign-out ends the session', async (t) => {
   const { client } = await signedIn(control);
   const { cookie } = client;
   const { set } = await client.post('/sign-out', { csrf: await client.csrf() });
-  t.match(set, /^seawall_session=; .*Max-Age=0$/);
+  t.match(set, /^seawall-session=; .*Max-Age=0$/);
   client.cookie = cookie;
   t.equal((await client.get('/')).status, 303);
 });

@@ -3,9 +3,9 @@
  * @module
  */
 import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { join } from 'node:path';
 import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SECRET = 'a-secret-for-the-pictures';
@@ -61,10 +61,14 @@ async function readyLine(output: NodeJS.ReadableStream, ended: Promise<unknown>)
 
 async function createToken(file: string): Promise<string> {
   const kinds = ['url', 'tag', 'prefix', 'host', 'everything', 'drain'].flatMap((kind) => ['--kind', kind]);
-  const child = spawn(join(ROOT, 'cli/seawall'), ['token', 'create', file, '--name', 'operator', '--all-sites', '--read', ...kinds], {
-    env: { ...process.env, SEAWALL_TIER_SECRET: SECRET },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    join(ROOT, 'cli/seawall'),
+    ['token', 'create', file, '--name', 'operator', '--all-sites', '--read', ...kinds],
+    {
+      env: { ...process.env, SEAWALL_TIER_SECRET: SECRET },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   let text = '';
   child.stdout.on('data', (chunk) => (text += chunk));
   await once(child, 'close');

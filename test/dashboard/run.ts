@@ -18,6 +18,7 @@ The dashboard of the demo network in Chromium (Debian's package chromium).
 Options:
   --write          Write the pictures to docs/images.
   --port-offset N  Of the demo network. By default 4000.
+  --paint MS       Most time to the first paint, for machines that do other things besides. By default 300.
   --help           Say this.
 `;
 
@@ -25,7 +26,6 @@ const CHROMIUM = '/usr/bin/chromium';
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-dev-shm-usage'];
 const IMAGES = join(import.meta.dirname, '../../docs/images');
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const MAX_PAINT_MS = 300;
 /** Time for numbers to come in before the pictures. */
 const WARM_UP_MS = 45_000;
 
@@ -39,8 +39,9 @@ const PICTURES: readonly string[] = [
   'purges light 1400',
 ];
 
-const given = readArguments('test:dashboard', HELP, { 'port-offset': '4000' }, { flags: ['write'] });
+const given = readArguments('test:dashboard', HELP, { 'port-offset': '4000', paint: '300' }, { flags: ['write'] });
 const write = given.flags.has('write');
+const maxPaintMs = given.whole('paint', 1, 60_000);
 
 let failures = 0;
 
@@ -82,7 +83,8 @@ async function look(browser: Browser, demo: Demo, colorScheme: 'light' | 'dark',
   const foreign: string[] = [];
   const errors: string[] = [];
   page.on('request', (request) => {
-    if (!request.url().startsWith(`${demo.control}/`) && !request.url().startsWith('data:')) foreign.push(request.url());
+    if (!request.url().startsWith(`${demo.control}/`) && !request.url().startsWith('data:'))
+      foreign.push(request.url());
   });
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') errors.push(message.text());
@@ -99,7 +101,7 @@ async function look(browser: Browser, demo: Demo, colorScheme: 'light' | 'dark',
     const paint = await page.evaluate<number>(
       "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Infinity",
     );
-    check(paint <= MAX_PAINT_MS, `${form}: first paint after ${Math.round(paint)} ms`);
+    check(paint <= maxPaintMs, `${form}: first paint after ${Math.round(paint)} ms`);
     const isTooWide = await page.evaluate<boolean>('document.documentElement.scrollWidth > innerWidth');
     check(!isTooWide, `${form}: it is wider than its window`);
     const violations = await accessibility(page);
@@ -115,10 +117,12 @@ async function look(browser: Browser, demo: Demo, colorScheme: 'light' | 'dark',
 async function accessibility(page: Page): Promise<string[]> {
   // By the protocol of the debugger: the policy of the page lets no other script run.
   await page.evaluate(AXE);
-  const { violations } = await page.evaluate<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }>(
-    "axe.run(document, { resultTypes: ['violations'] })",
+  const { violations } = await page.evaluate<{
+    violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[];
+  }>("axe.run(document, { resultTypes: ['violations'] })");
+  return violations.map(
+    ({ id, nodes }) => `${id} (${nodes[0]?.html.slice(0, 120)}: ${nodes[0]?.failureSummary ?? ''})`,
   );
-  return violations.map(({ id, nodes }) => `${id} (${nodes[0]?.html.slice(0, 120)}: ${nodes[0]?.failureSummary ?? ''})`);
 }
 
 async function picture(page: Page, name: string, theme: string, width: number): Promise<void> {
@@ -137,9 +141,12 @@ async function purgeSomething(browser: Browser, demo: Demo): Promise<void> {
   await page.getByLabel('Names, one a line').fill(`${demo.edges[0]}/`);
   await page.getByLabel('Reason').fill('headline changed');
   await page.getByRole('button', { name: 'Purge' }).click();
-  const said = await page.getByText(/is in the journal/).textContent();
-  check(said?.includes('nodes have applied it') === true, `the purge form says: ${said}`);
-  await page.getByText(/applied, 5 of 5/).first().waitFor();
+  const answer = await page.getByText(/is in the journal/).textContent();
+  check(answer?.includes('nodes have applied it') === true, `the purge form says: ${answer}`);
+  await page
+    .getByText(/applied, 5 of 5/)
+    .first()
+    .waitFor();
   await context.close();
 }
 

@@ -2,7 +2,7 @@
  * Charts of the overview, drawn by uPlot.
  * @module
  */
-// @ts-ignore -- its types are those of a CommonJS module
+// uPlot is typed as a CommonJS module.
 import uPlot from 'uplot';
 
 /** @typedef {import('../model.ts').Chart} Chart */
@@ -23,7 +23,13 @@ const CHARTS = {
   ratio: {
     unit: '%',
     max: 100,
-    lines: [{ label: 'hits', color: '--line-2', of: ({ requests, hits }) => requests.map((all, at) => (all === 0 ? null : ((hits[at] ?? 0) / all) * 100)) }],
+    lines: [
+      {
+        label: 'hits',
+        color: '--line-2',
+        of: ({ requests, hits }) => requests.map((all, at) => (all === 0 ? null : ((hits[at] ?? 0) / all) * 100)),
+      },
+    ],
   },
   latency: { unit: 'ms', lines: [{ label: '95 %', color: '--line-1', of: ({ p95 }) => [...p95] }] },
   errors: { unit: '/s', lines: [{ label: 'errors', color: '--line-3', of: ({ errors }) => [...errors] }] },
@@ -48,22 +54,56 @@ export function drawCharts(root, chart, window) {
 function draw(element, { unit, lines, max }, data, window) {
   const style = getComputedStyle(document.body);
   const color = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  const axis = { stroke: color('--muted'), grid: { stroke: color('--grid'), width: 1 }, ticks: { show: false }, font: '11px system-ui' };
+  const axis = {
+    stroke: color('--muted'),
+    grid: { stroke: color('--grid'), width: 1 },
+    ticks: { show: false },
+    font: '11px system-ui',
+  };
   const size = () => ({ width: Math.max(120, element.clientWidth), height: 150 });
   const plot = new uPlot(
     {
       ...size(),
       tzDate: (/** @type {number} */ at) => uPlot.tzDate(new Date(at * 1_000), 'Etc/UTC'),
       cursor: { y: false, points: { size: 6 } },
-      legend: { live: false, show: lines.length > 1, markers: { dash: (/** @type {unknown} */ _, /** @type {number} */ at) => ['', 'solid', 'dashed', 'dotted'][at] ?? 'solid' } },
-      scales: { x: { time: true }, y: { range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ top) => [0, max ?? Math.max(1, (top ?? 0) * 1.1)] } },
+      legend: {
+        live: false,
+        show: lines.length > 1,
+        markers: {
+          dash: (/** @type {unknown} */ _, /** @type {number} */ at) =>
+            ['', 'solid', 'dashed', 'dotted'][at] ?? 'solid',
+        },
+      },
+      scales: {
+        x: { time: true },
+        y: {
+          range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ top) => [
+            0,
+            max ?? Math.max(1, (top ?? 0) * 1.1),
+          ],
+        },
+      },
       axes: [
         { ...axis, size: 22, space: 70, values: window === 'live' ? [[1, '{HH}:{mm}:{ss}']] : [[1, '{HH}:{mm}']] },
-        { ...axis, size: 52, space: 30, values: (/** @type {unknown} */ _, /** @type {number[]} */ ticks) => ticks.map((value) => `${value >= 1_000 ? `${value / 1_000}k` : value}${unit === '%' ? ' %' : ''}`) },
+        {
+          ...axis,
+          size: 52,
+          space: 30,
+          values: (/** @type {unknown} */ _, /** @type {number[]} */ ticks) =>
+            ticks.map((value) => `${value >= 1_000 ? `${value / 1_000}k` : value}${unit === '%' ? ' %' : ''}`),
+        },
       ],
       series: [
         {},
-        ...lines.map(({ label, color: name, dash }) => ({ label, stroke: color(name), width: 1.5, ...(dash && { dash }), points: { show: false }, value: (/** @type {unknown} */ _, /** @type {number | null} */ value) => (value === null ? '–' : `${Number(value.toPrecision(3))} ${unit}`) })),
+        ...lines.map(({ label, color: name, dash }) => ({
+          label,
+          stroke: color(name),
+          width: 1.5,
+          ...(dash && { dash }),
+          points: { show: false },
+          value: (/** @type {unknown} */ _, /** @type {number | null} */ value) =>
+            value === null ? '–' : `${Number(value.toPrecision(3))} ${unit}`,
+        })),
       ],
     },
     data,

@@ -37,7 +37,8 @@ export function frame(reader, model, live, notice, id) {
     <header>
       <p class="brand">Seawall</p>
       <nav aria-label="Pages">${PAGES.map(
-        ([name, path, title]) => html`<a href=${`/dashboard/${path}`} aria-current=${name === page ? 'page' : null}>${title}</a>`,
+        ([name, path, title]) =>
+          html`<a href=${`/dashboard/${path}`} aria-current=${name === page ? 'page' : null}>${title}</a>`,
       )}</nav>
       <p class="live" id="connection" role="status">as of ${model.at.slice(11, 19)} UTC</p>
       <form method="post" action="/dashboard/sign-out" class="sign-out">
@@ -93,7 +94,11 @@ function drainForms(reader, model) {
   return html`<section class="panel" aria-labelledby="drain"><h2 id="drain">Drain</h2>
     <p class="note">A drained region gets no new visitors; those that it has may stay.</p>
     ${regions.map(
-      ({ name, isDrained, drain }) => html`<form class="action line" method="post" action="/dashboard/regions" aria-label=${`Region ${name}`}>
+      ({
+        name,
+        isDrained,
+        drain,
+      }) => html`<form class="action line" method="post" action="/dashboard/regions" aria-label=${`Region ${name}`}>
         ${hidden(reader)}<input type="hidden" name="region" value=${name} /><input type="hidden" name="action" value=${isDrained ? 'undrain' : 'drain'} />
         <strong>${name}</strong> ${isDrained ? state('warn', drain ?? 'drained') : state('ok', 'takes visitors')}
         ${isDrained ? null : html`<label>Reason <input name="reason" maxlength="200" autocomplete="off" /></label>`}

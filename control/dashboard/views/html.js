@@ -8,5 +8,5 @@ import { h } from 'preact';
 /** @typedef {import('preact').ComponentChild} Markup */
 
 /** @type {(strings: TemplateStringsArray, ...values: unknown[]) => Markup} */
-// @ts-ignore -- its types are those of a CommonJS module
+// @ts-expect-error -- its types are those of a CommonJS module
 export const html = htm.bind(h);

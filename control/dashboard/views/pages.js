@@ -63,7 +63,14 @@ function tiles({ requests, bytes: size, hitRatio, byteHitRatio, offload, origin,
 
 /** @param {string} name @param {string} title @param {string} about @param {import('../model.ts').Chart} chart */
 function chartOf(name, title, about, chart) {
-  const values = name === 'errors' ? chart.errors : name === 'latency' ? chart.p95.map((ms) => ms ?? 0) : name === 'ratio' ? ratios(chart) : chart.requests;
+  const values =
+    name === 'errors'
+      ? chart.errors
+      : name === 'latency'
+        ? chart.p95.map((ms) => ms ?? 0)
+        : name === 'ratio'
+          ? ratios(chart)
+          : chart.requests;
   return html`<figure class="chart" key=${name}>
     <figcaption><strong>${title}</strong> <span>${about}</span></figcaption>
     <div class="plot" data-chart=${name} role="img" aria-label=${`${title}: the newest value is ${count(values.at(-2) ?? 0)}`}></div>
@@ -101,7 +108,14 @@ function siteTable(sites) {
 function map(regions) {
   return html`<section class="panel" aria-labelledby="map"><h2 id="map">Network</h2>
     <div class="map">${regions.map(
-      ({ name, health, state: text, requests, drain, nodes }) => html`<section class="region" aria-label=${`Region ${name}`}>
+      ({
+        name,
+        health,
+        state: text,
+        requests,
+        drain,
+        nodes,
+      }) => html`<section class="region" aria-label=${`Region ${name}`}>
         <h3><span>${name}</span> ${state(health, text)} <span class="rate">${count(requests)}/s</span></h3>
         ${drain === null ? null : html`<p class="note">${drain}</p>`}
         <ul class="nodes">${nodes.map(nodeTile)}</ul>
@@ -130,7 +144,11 @@ function network({ regions, control, certificates, problems }) {
     { title: 'Requests', numeric: true, of: ({ requests, role }) => (role === 'edge' ? `${count(requests)}/s` : '–') },
     { title: 'Hit ratio', numeric: true, of: ({ hitRatio }) => percent(hitRatio) },
     { title: 'Version', of: ({ version }) => version ?? '–' },
-    { title: 'Config', of: ({ config, isOtherConfig }) => html`<code>${config ?? '–'}</code>${isOtherConfig ? state('warn', 'other') : null}` },
+    {
+      title: 'Config',
+      of: ({ config, isOtherConfig }) =>
+        html`<code>${config ?? '–'}</code>${isOtherConfig ? state('warn', 'other') : null}`,
+    },
     { title: 'Memory', numeric: true, of: ({ memory }) => percent(memory) },
     { title: 'Disk', of: ({ disk }) => disk ?? '–' },
     { title: 'Threads', numeric: true, of: ({ workers }) => (workers === null ? '–' : String(workers)) },
@@ -145,7 +163,12 @@ function network({ regions, control, certificates, problems }) {
         { title: 'Region', heads: true, of: ({ name }) => name },
         { title: 'File', of: ({ file }) => file ?? 'of another control node' },
         { title: 'Hash', of: ({ config }) => html`<code>${config ?? '–'}</code>` },
-        { title: 'Nodes that run it', numeric: true, of: ({ nodes, config }) => `${nodes.filter((/** @type {NodeModel} */ node) => node.config === config).length} of ${nodes.length}` },
+        {
+          title: 'Nodes that run it',
+          numeric: true,
+          of: ({ nodes, config }) =>
+            `${nodes.filter((/** @type {NodeModel} */ node) => node.config === config).length} of ${nodes.length}`,
+        },
         { title: 'Others', of: (region) => othersOf(region) },
       ],
       regions,
@@ -195,7 +218,11 @@ function purges({ purges: rows, purgers, problem }) {
       [
         { title: 'Time', of: (row) => time(row.time) },
         { title: 'What', heads: true, wide: true, of: ({ what, soft }) => html`${what}${soft ? ', soft' : ''}` },
-        { title: 'Receipt', of: ({ status, applied, nodes }) => state(status === 'applied' ? 'ok' : 'warn', `${status}, ${applied} of ${nodes}`) },
+        {
+          title: 'Receipt',
+          of: ({ status, applied, nodes }) =>
+            state(status === 'applied' ? 'ok' : 'warn', `${status}, ${applied} of ${nodes}`),
+        },
         { title: 'Slowest', numeric: true, of: ({ slowestMs }) => milliseconds(slowestMs) },
         { title: 'Waits for', of: ({ waiting }) => waiting.join(', ') || '–' },
         { title: 'By', of: ({ who }) => who },
@@ -204,7 +231,18 @@ function purges({ purges: rows, purgers, problem }) {
       rows,
       { empty: problem ?? 'The journal has no purges.' },
     )}
-    ${table('Top purgers', [{ title: 'Who', heads: true, of: ({ names }) => names[0] }, { title: 'Purges', numeric: true, of: (row) => count(row.count) }], purgers, { empty: 'Nobody has purged anything in 24 hours.', note: 'Of the last 24 hours, at most the newest 500 purges.' })}`;
+    ${table(
+      'Top purgers',
+      [
+        { title: 'Who', heads: true, of: ({ names }) => names[0] },
+        { title: 'Purges', numeric: true, of: (row) => count(row.count) },
+      ],
+      purgers,
+      {
+        empty: 'Nobody has purged anything in 24 hours.',
+        note: 'Of the last 24 hours, at most the newest 500 purges.',
+      },
+    )}`;
 }
 
 /** @param {import('../model.ts').JobsModel} model */

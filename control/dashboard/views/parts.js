@@ -47,7 +47,9 @@ function cell({ of, numeric, heads, wide }, row) {
 export function spark(values) {
   const most = Math.max(...values, 1e-9);
   const step = 100 / Math.max(1, values.length - 1);
-  const points = values.map((value, at) => `${(at * step).toFixed(1)},${(19 - (value / most) * 18).toFixed(1)}`).join(' ');
+  const points = values
+    .map((value, at) => `${(at * step).toFixed(1)},${(19 - (value / most) * 18).toFixed(1)}`)
+    .join(' ');
   return html`<svg class="spark" viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true" focusable="false">
     <polyline points=${points} /></svg>`;
 }
