@@ -15,6 +15,7 @@ import type { Fetch, SectionMemo } from '../http/message.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
 import type { RequestTrace } from '../lib/trace.ts';
 import type { DiskStore } from './disk/disk.ts';
+import type { Encodings } from './encoding/encodings.ts';
 import type { Fill, JoinableFill } from './fill.ts';
 import type { FillRegistry } from './fill-registry.ts';
 import type { KeyedRequest } from './key.ts';
@@ -60,6 +61,8 @@ export interface CacheRequest {
    * a peer; that could deadlock.
    */
   readonly forPeer: boolean;
+  /** True if the requester is a visitor, who may get a stored response in an encoding. */
+  readonly mayEncode?: boolean | undefined;
   /** Returns whether this node stores responses for this key. */
   readonly shouldStore: () => boolean;
   readonly onInterim: (status: number, headers: RawHeaders) => void;
@@ -95,6 +98,8 @@ export interface EngineEvents {
 }
 
 export interface EngineOptions {
+  /** Makes encodings of stored responses; absent: none are sent. */
+  readonly encodings?: Encodings | undefined;
   readonly store: Store;
   readonly ledger: Ledger;
   /** Fills of other threads that use the store; absent: no other thread does. */

@@ -137,7 +137,7 @@ export class FillDecision {
   /** A stored response with what a 304 or a 200 to HEAD says of it (RFC 9111, sections 4.3.4 and 4.3.5). */
   freshened(stored: StoredResponse, head: ResponseHead, responseTime: EpochMs): Freshened {
     const { request, upstream } = this.#order;
-    const { status, statusText, trailers, length, body, generation } = stored;
+    const { status, statusText, trailers, length, body, generation, encodings } = stored;
     const headers = updatedHeaders(stored.headers, withDate(head.headers, responseTime));
     const rule = this.#ruleOf({ status, headers });
     const aged = { status, headers: withAgeOf(headers, head.headers) };
@@ -152,6 +152,7 @@ export class FillDecision {
       length,
       body,
       generation,
+      encodings,
     };
     const refusal = this.#storeRefusal({ status, headers }, rule, policy);
     return {

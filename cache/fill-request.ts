@@ -3,6 +3,7 @@
  * name others find it, and what is remembered of what came.
  * @module
  */
+import { withPlainTags } from '../http/fields/encoded-tag.ts';
 import { FieldNames, fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import type { UpstreamRequest } from '../http/message.ts';
 import { LONG_AGO, later, type MonotonicMs, msBetween } from '../lib/clock.ts';
@@ -162,6 +163,9 @@ export function startOrFollow(
   return fill;
 }
 
+const IF_MATCH = ['if-match'] as const;
+const CONDITIONS = ['if-match', 'if-none-match'] as const;
+
 function unchangedRequest({
   method,
   rawTarget,
@@ -173,7 +177,9 @@ function unchangedRequest({
   priority,
 }: CacheRequest): UpstreamRequest {
   const target = method === 'GET' || method === 'HEAD' ? keyed.target : rawTarget;
-  return { method, target, headers, memo, body, visitor, priority };
+  // A 304 to a GET would have another tag than what the visitor has: it gets the response instead.
+  const names = method === 'GET' || method === 'HEAD' ? IF_MATCH : CONDITIONS;
+  return { method, target, headers: withPlainTags(headers, names), memo, body, visitor, priority };
 }
 
 /**

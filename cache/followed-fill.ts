@@ -107,8 +107,8 @@ export class FollowedFill implements JoinableFill, FillFollower {
       case 'validated': {
         const known = this.#candidate;
         if (known === undefined || known.body.id !== sent.body) return { kind: 'gone' };
-        const { trailers, length, body } = known;
-        const stored = { ...headOf(ledger, sent.stored), trailers, length, body };
+        const { trailers, length, body, encodings } = known;
+        const stored = { ...headOf(ledger, sent.stored), trailers, length, body, encodings };
         const { refusal, wasFresh, headers } = sent;
         return { kind: 'validated', stored, refusal, wasFresh, response304: { headers } };
       }

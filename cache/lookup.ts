@@ -5,6 +5,7 @@
  * @module
  */
 import { preconditionsHold } from '../http/fields/conditional.ts';
+import { withPlainTags } from '../http/fields/encoded-tag.ts';
 import { firstLine, type RawHeaders } from '../http/fields/headers.ts';
 import type { ByteRange } from '../http/fields/range.ts';
 import type { EpochMs, MonotonicMs } from '../lib/clock.ts';
@@ -150,6 +151,8 @@ function afterPurges(stored: StoredResponse, verdict: Verdict, usable: Reuse): R
   return permitsStale(stored) ? 'while-revalidate' : 'stale';
 }
 
+const IF_MATCH = ['if-match'] as const;
+
 /**
  * If-Match and If-Unmodified-Since are the origin's to evaluate, but a cache may ignore them (RFC 9110, sections 13.1.1
  * and 13.1.4): where they hold for the stored response, and where more requests of the key than a few already ask the
@@ -157,7 +160,7 @@ function afterPurges(stored: StoredResponse, verdict: Verdict, usable: Reuse): R
  */
 function holds({ headers }: StoredResponse, request: RawHeaders, now: EpochMs): boolean {
   const selected = { etag: firstLine(headers, 'etag'), lastModified: firstLine(headers, 'last-modified') };
-  return preconditionsHold(request, selected, now);
+  return preconditionsHold(withPlainTags(request, IF_MATCH), selected, now);
 }
 
 /** Returns whether the stored bytes hold all that the request asks for. */

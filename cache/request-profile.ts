@@ -6,6 +6,7 @@
 import type { CompiledRules } from '../config/match.ts';
 import type { SiteConfig } from '../config/schema.ts';
 import { isForOriginOnly } from '../http/fields/conditional.ts';
+import { type AcceptedCodings, acceptedCodings } from '../http/fields/content-coding.ts';
 import { fieldValue, hasField, type RawHeaders } from '../http/fields/headers.ts';
 import { parseRange, type RangeSpec } from '../http/fields/range.ts';
 import type { Credentials } from './credentials.ts';
@@ -51,6 +52,7 @@ export class RequestProfile {
   /** Ranges that a GET asks for. */
   readonly ranges: readonly RangeSpec[] | undefined;
   #ifNoneMatch: string | undefined;
+  #accepted: AcceptedCodings | undefined;
   #directives: RequestDirectives | undefined;
   readonly #differs: ProfileOptions['differs'];
   /** Values of fields that responses vary by, in the form in which they are compared. */
@@ -73,6 +75,18 @@ export class RequestProfile {
   get directives(): RequestDirectives {
     this.#directives ??= directivesOf(this.headers);
     return this.#directives;
+  }
+
+  get ifNoneMatch(): string | undefined {
+    return this.#ifNoneMatch;
+  }
+
+  /** Codings that the request accepts; `undefined` where the site sends what is stored. */
+  get acceptedCodings(): AcceptedCodings | undefined {
+    const { compression } = this.rules;
+    if (compression === undefined) return undefined;
+    this.#accepted ??= acceptedCodings(fieldValue(this.headers, 'accept-encoding'), compression.codings);
+    return this.#accepted;
   }
 
   /** Returns whether If-None-Match is this text. */

@@ -58,8 +58,14 @@ function storeNow(engine: Engine, request: CacheRequest, stored: StoredResponse)
   }
   if (same !== undefined && !ofOne && isBetterThanPart(same, stored, engine.options.now())) return;
   const isPart = ofOne && isPartial(stored) && same.generation === undefined && stored.body.id !== same.body.id;
-  const merged = isPart ? joined(store, same, stored) : stored;
+  const merged = isPart ? joined(store, same, stored) : withEncodingsOf(same, stored);
   setVariants(engine, keyed.key, [merged, ...others].slice(0, site.max_variants));
+}
+
+/** Encodings are of the body: what a 304 has made new keeps those that its body has by now, and nothing else has any. */
+function withEncodingsOf(same: StoredResponse | undefined, stored: StoredResponse): StoredResponse {
+  const encodings = same?.body.id === stored.body.id ? same.encodings : undefined;
+  return stored.encodings === encodings ? stored : { ...stored, encodings };
 }
 
 function isPartial(stored: StoredResponse): boolean {

@@ -2,6 +2,7 @@
  * A response as it is kept, and how it is made from a response's head.
  * @module
  */
+import type { Coding } from '../http/fields/content-coding.ts';
 import { formatHttpDate } from '../http/fields/date.ts';
 import { FieldNames, fieldValue, hasField, type RawHeaders, withoutFields } from '../http/fields/headers.ts';
 import type { EpochMs } from '../lib/clock.ts';
@@ -9,6 +10,15 @@ import type { Stamp } from './ledger.ts';
 import type { ResponsePolicy } from './policy/response-policy.ts';
 import type { StoredBody } from './store/store.ts';
 import { type VaryMember, varyMembers } from './vary.ts';
+
+/** Encoded form of a stored body, made by this node. */
+export interface Encoding {
+  readonly coding: Coding;
+  /** True if it was made at a fast level: a smaller one may take its place. */
+  readonly isFast: boolean;
+  /** Absent: it would be no smaller than the body. */
+  readonly body: StoredBody | undefined;
+}
 
 export interface StoredResponse {
   readonly status: number;
@@ -36,16 +46,25 @@ export interface StoredResponse {
    */
   readonly generation?: string | undefined;
   /**
+   * Encodings of `body`. They are part of the response: stored, replaced, evicted and purged with it, and not on disk.
+   */
+  readonly encodings?: readonly Encoding[] | undefined;
+  /**
    * Caches for what follows from this object (stored-facts.ts), and for the component that answers with it: they live
    * as long as the object, and are not stored. A WeakMap would do the same, but its values outlive every collection of
    * the young generation.
    */
   facts?: object | undefined;
   prepared?: object | undefined;
+  /** What a request may get in place of it (encoding/forms.ts). */
+  forms?: object | undefined;
 }
 
 export interface StoredHead
-  extends Omit<StoredResponse, 'body' | 'trailers' | 'length' | 'generation' | 'facts' | 'prepared'> {}
+  extends Omit<
+    StoredResponse,
+    'body' | 'trailers' | 'length' | 'generation' | 'encodings' | 'facts' | 'prepared' | 'forms'
+  > {}
 
 export interface StoredHeadInput {
   readonly status: number;
@@ -104,4 +123,33 @@ export function strongValidator(headers: RawHeaders): string | undefined {
 export function sameRepresentation(a: StoredResponse, b: StoredResponse): boolean {
   const validator = strongValidator(a.headers);
   return validator !== undefined && validator === strongValidator(b.headers) && a.length === b.length;
+}
+
+/** Bodies that are stored with a response: its own, then those of its encodings. */
+export function bodiesOf({ body, encodings }: StoredResponse): readonly StoredBody[] {
+  if (encodings === undefined) return [body];
+  return [body, ...encodings.flatMap((encoding) => encoding.body ?? [])];
+}
+
+/**
+ * The response with other bodies. An encoding whose body is gone is left out.
+ *
+ * @param change - Returns what takes the body's place; `undefined` if it is gone.
+ * @returns `undefined` if its own body is gone.
+ */
+export function withBodies(
+  stored: StoredResponse,
+  change: (body: StoredBody) => StoredBody | undefined,
+): StoredResponse | undefined {
+  const { encodings } = stored;
+  const body = change(stored.body);
+  if (body === undefined) return undefined;
+  if (encodings === undefined) return body === stored.body ? stored : { ...stored, body };
+  const changed = encodings.flatMap((encoding): Encoding[] => {
+    if (encoding.body === undefined) return [encoding];
+    const other = change(encoding.body);
+    return other === undefined ? [] : [other === encoding.body ? encoding : { ...encoding, body: other }];
+  });
+  const isSame = body === stored.body && changed.every((encoding, i) => encoding === encodings[i]);
+  return isSame && changed.length === encodings.length ? stored : { ...stored, body, encodings: changed };
 }

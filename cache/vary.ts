@@ -4,6 +4,7 @@
  * @module
  */
 import { fieldValue, listMembers, type RawHeaders, trimOws } from '../http/fields/headers.ts';
+import { isEncoded } from './policy/encoding.ts';
 
 /** One field named by Vary, with the normalised value of the request that was answered. */
 export interface VaryMember {
@@ -28,12 +29,6 @@ export function varyMembers(response: RawHeaders, request: RawHeaders): readonly
 }
 
 const NO_MEMBERS: readonly VaryMember[] = [];
-
-/** `identity` is no encoding (RFC 9110, section 12.5.3). */
-function isEncoded(response: RawHeaders): boolean {
-  const value = fieldValue(response, 'content-encoding');
-  return value !== undefined && listMembers(value).some((coding) => coding.toLowerCase() !== 'identity');
-}
 
 /** Returns whether a request selects the response to a request with these values. */
 export function matchesVary(vary: readonly VaryMember[], request: RawHeaders): boolean {

@@ -3,6 +3,7 @@
  * depends on the config alone is worked out when it is loaded.
  * @module
  */
+import { type CompiledCompression, compileCompression } from './compression.ts';
 import { exactNames, type NameReader, nameReader } from './cookie-names.ts';
 import { DEFAULT_RULE } from './default-rule.ts';
 import { hostTable } from './host.ts';
@@ -37,6 +38,8 @@ export interface CompiledRules {
   readonly isIgnored: (name: string) => boolean;
   /** Names of the cookies that are in the key at every path. Absent: none is. */
   readonly keyed: NameReader | undefined;
+  /** Absent: responses are sent as they are stored. */
+  readonly compression: CompiledCompression | undefined;
   /**
    * Returns whether responses for `path` are never stored, whatever their status: such requests are neither looked up
    * nor collapsed.
@@ -111,6 +114,7 @@ function compile(site: SiteConfig): CompiledRules {
     keysCookies: rules.some(({ cookies }) => cookies === KEY),
     isIgnored: exactNames(site.ignored_cookies),
     keyed: site.key.cookies.length === 0 ? undefined : nameReader(site.key.cookies),
+    compression: site.compression && compileCompression(site.compression),
     bypasses(path) {
       if (path === NO_PATH) return true;
       if (!hasNever) return false;

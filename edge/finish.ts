@@ -4,13 +4,24 @@
  */
 import { parseAge } from '../cache/policy/age.ts';
 import { parseDirectives, responseDirectives } from '../cache/policy/directives.ts';
+import { isEncodable, isEncoded } from '../cache/policy/encoding.ts';
 import { allowedFields } from '../config/allowed-fields.ts';
+import type { CompiledCompression } from '../config/compression.ts';
 import { hasLifetimes } from '../config/match.ts';
 import type { RuleConfig, SiteConfig } from '../config/schema.ts';
 import type { GeoLocation } from '../geo/location.ts';
+import { contentLength } from '../http/fields/content-length.ts';
 import { removeHopByHop, stripUntrusted, withoutFieldsLike } from '../http/fields/forwarding.ts';
 import { asCgiReadsIt } from '../http/fields/forwarding-fields.ts';
-import { FieldNames, fieldValue, firstLine, type RawHeaders, removeFields } from '../http/fields/headers.ts';
+import {
+  FieldNames,
+  fieldValue,
+  firstLine,
+  listMembers,
+  type RawHeaders,
+  removeFields,
+  withoutFields,
+} from '../http/fields/headers.ts';
 import type { OwnHead, ResponseHead } from '../http/message.ts';
 import type { ServedSite } from '../tier/node-core.ts';
 import { siteGeo } from './site-geo.ts';
@@ -76,6 +87,7 @@ function changesOf(config: SiteConfig['response_headers'], make: () => Changes):
  */
 export function finishedHead({ site, rules }: ServedSite, path: string, given: OwnHead, isPersonal = false): OwnHead {
   removeFields(given.headers, hiddenFields(site));
+  if (rules.compression !== undefined) varyByCoding(given, rules.compression);
   const headers = siteGeo(site).forBrowsers(given.headers);
   const head = headers === given.headers ? given : { ...given, headers };
   const { rule, ttlMs } = browserTtl(rules, path, head);
@@ -85,6 +97,26 @@ export function finishedHead({ site, rules }: ServedSite, path: string, given: O
   changeResponse(headers, site.response_headers);
   return head;
 }
+
+/** Statuses of answers that stand for a 200, or for a part of one. */
+const FOR_200: ReadonlySet<number> = new Set([206, 304]);
+
+/**
+ * Says that a response depends on Accept-Encoding: one that may be sent in an encoding, and one that its origin has
+ * encoded without saying so. Changes its fields.
+ */
+function varyByCoding({ status, headers }: OwnHead, compression: CompiledCompression): void {
+  const isOf200 = FOR_200.has(status);
+  const bytes = isOf200 ? undefined : contentLength(headers);
+  const judged = isOf200 ? { status: 200, headers: withoutFields(headers, PART_FIELDS) } : { status, headers };
+  if (!isEncoded(headers) && !isEncodable(judged, compression, bytes)) return;
+  const vary = fieldValue(headers, 'vary');
+  const names = vary === undefined ? [] : listMembers(vary).map((name) => name.toLowerCase());
+  if (names.includes('*') || names.includes('accept-encoding')) return;
+  headers.push('Vary', 'Accept-Encoding');
+}
+
+const PART_FIELDS: ReadonlySet<string> = new Set(['content-range']);
 
 /** @returns The rule of a response, and what browsers are told as its lifetime. */
 export function browserTtl(

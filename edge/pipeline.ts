@@ -395,6 +395,7 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
     visitor,
     routing: own,
     forPeer: false,
+    mayEncode: true,
     minPosition: NOTHING_KNOWN,
     trace: context.trace,
   });

@@ -215,10 +215,16 @@ function lookUp(
   return keyed && engine.lookup(keyed.key, request, profile.profile, now, at);
 }
 
-function preparedFrom({ prepared }: EdgeContext, found: Found, { served }: SectionProfile): Prepared | undefined {
+function preparedFrom(
+  { prepared, core }: EdgeContext,
+  found: Found,
+  { served, profile }: SectionProfile,
+): Prepared | undefined {
   const { outcome, stored, isRefused } = found;
   if (outcome !== 'fresh' || isRefused || stored === undefined) return undefined;
-  const one = prepared.of(stored, served, lookedUp);
+  const accepted = profile.acceptedCodings;
+  const form = accepted === undefined ? stored : core.encodings.formFor(stored, lookedUp, profile, accepted);
+  const one = prepared.of(form, served, lookedUp);
   return one.isPlain ? one : undefined;
 }
 

@@ -100,6 +100,25 @@ export const METRICS = {
     help: 'Responses not stored, by reason.',
     watch: 'A reason that should not occur for your sites: its row says what to change.',
   },
+  seawall_encodings_total: {
+    type: 'counter',
+    roles: ['edge'],
+    labels: {
+      coding: '`br`, `zstd` or `gzip`',
+      level: '`fast` for the first encoding, `high` for the one that takes its place',
+      outcome:
+        '`made`; `useless`: no smaller than the body; `gone`: the response was not stored any more, or there was no room; `failed`',
+    },
+    help: 'Encodings of stored responses ([compression](compression.md)).',
+    watch: 'The share of `outcome="gone"` is high: responses live too shortly, or `memory` is too small for encodings.',
+  },
+  seawall_encodings_refused_total: {
+    type: 'counter',
+    roles: ['edge'],
+    labels: {},
+    help: 'Encodings that were not made as too many waited; they are asked for again by later hits.',
+    watch: 'It rises for minutes: the machine has no time left to encode.',
+  },
   seawall_chunks_read_total: {
     type: 'counter',
     roles: NODES,

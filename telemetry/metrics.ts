@@ -6,6 +6,7 @@
 import type { Counter, Registry } from 'prom-client';
 import type { CacheStatus } from '../cache/cache-status.ts';
 import type { SegmentDisk } from '../cache/disk/segment-disk.ts';
+import type { EncodingEvents, EncodingOutcome } from '../cache/encoding/encodings.ts';
 import type { EngineEvents } from '../cache/engine.ts';
 import type { GenerationEnd } from '../cache/large/generation.ts';
 import type { ChunkSource } from '../cache/large/reader.ts';
@@ -13,6 +14,7 @@ import type { Ledger } from '../cache/ledger.ts';
 import type { StoreRefusal } from '../cache/policy/refusals.ts';
 import type { Store } from '../cache/store/store.ts';
 import type { HttpError } from '../http/errors.ts';
+import type { Coding } from '../http/fields/content-coding.ts';
 import type { Priority } from '../http/fields/priority.ts';
 import type { Certificates } from '../http/listener/certificates.ts';
 import type { ConnectionRefusal } from '../http/listener/connection-refusals.ts';
@@ -38,7 +40,7 @@ export type ListenerName = 'public' | 'tier';
 
 const { buckets: DURATION_SECONDS } = METRICS.seawall_request_duration_seconds;
 
-export class NodeMetrics implements EngineEvents {
+export class NodeMetrics implements EngineEvents, EncodingEvents {
   readonly registry: Registry;
   /** For reports to the control nodes. */
   readonly traffic: TrafficMeter;
@@ -67,6 +69,9 @@ export class NodeMetrics implements EngineEvents {
   readonly #shed: Counter<'target' | 'reason' | 'priority'>;
   /** Counter of edges: no visitor connects to a shield. */
   readonly #connectionsRefused: Counter<'reason'> | undefined;
+  /** Counters of edges: only they encode. */
+  readonly #encodings: Counter<'coding' | 'level' | 'outcome'> | undefined;
+  readonly #encodingsRefused: Counter | undefined;
   /** Counter of edges: they work on jobs. */
   readonly #jobUrls: Counter<'outcome'> | undefined;
   readonly #rateLimited: Counter<'site' | 'limit' | 'action'> | undefined;
@@ -99,6 +104,8 @@ export class NodeMetrics implements EngineEvents {
     };
     this.#generationsEnded = counter(registry, 'seawall_generations_ended_total');
     if (role === 'edge') {
+      this.#encodings = counter(registry, 'seawall_encodings_total');
+      this.#encodingsRefused = counter(registry, 'seawall_encodings_refused_total');
       this.#connectionsRefused = counter(registry, 'seawall_connections_refused_total');
       this.#rateLimited = counter(registry, 'seawall_rate_limited_requests_total');
       this.#jobUrls = counter(registry, 'seawall_job_urls_total');
@@ -126,6 +133,14 @@ export class NodeMetrics implements EngineEvents {
   /** Reads the health of these targets, too. */
   watchTargets(targets: Iterable<TargetReading>): void {
     this.#targets.push(targets);
+  }
+
+  encoded(coding: Coding, isFast: boolean, outcome: EncodingOutcome): void {
+    this.#encodings?.inc({ coding, level: isFast ? 'fast' : 'high', outcome });
+  }
+
+  encodingRefused(): void {
+    this.#encodingsRefused?.inc();
   }
 
   targetLeftOut(target: string, cause: LeftOutCause): void {

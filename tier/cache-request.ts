@@ -46,6 +46,8 @@ export interface CacheCall {
   readonly routing: Routing;
   /** True if a node of the same tier asks. */
   readonly forPeer: boolean;
+  /** True if a visitor asks. */
+  readonly mayEncode?: boolean | undefined;
   /** Position in the journal that the requester has applied. */
   readonly minPosition: JournalPosition;
   readonly trace?: RequestTrace | undefined;
@@ -72,6 +74,7 @@ class NodeCacheRequest implements CacheRequest {
   readonly fetch: Fetch;
   readonly asksPeer: CacheRequest['asksPeer'];
   readonly forPeer: boolean;
+  readonly mayEncode: boolean | undefined;
   readonly clientAbort: CacheRequest['clientAbort'];
   readonly minPosition: JournalPosition;
   readonly trace: RequestTrace | undefined;
@@ -96,6 +99,7 @@ class NodeCacheRequest implements CacheRequest {
     this.fetch = routing.fetch;
     this.asksPeer = routing.asksPeer;
     this.forPeer = call.forPeer;
+    this.mayEncode = call.mayEncode;
     this.clientAbort = clientAbortSignal(exchange);
     this.minPosition = call.minPosition;
     this.trace = call.trace;

@@ -7,6 +7,8 @@ import type { Answer } from '../cache/answer.ts';
 import { type CacheDetail, type CacheStatus, formatCacheStatus } from '../cache/cache-status.ts';
 import type { DiskStore } from '../cache/disk/disk.ts';
 import type { SegmentDisk } from '../cache/disk/segment-disk.ts';
+import { withEncoderThread } from '../cache/encoding/encoder-thread.ts';
+import { Encodings } from '../cache/encoding/encodings.ts';
 import { CacheEngine } from '../cache/engine.ts';
 import type { KeyedRequest } from '../cache/key.ts';
 import { Ledger } from '../cache/ledger.ts';
@@ -143,6 +145,8 @@ export class NodeCore {
   /** Purge state of the node. */
   readonly ledger: Ledger;
   readonly engine: CacheEngine;
+  /** Encodings of what it has stored, for visitors. */
+  readonly encodings: Encodings;
   readonly metrics: NodeMetrics;
   readonly certificates: NodeCertificates | undefined;
   readonly tracer: Tracer;
@@ -180,8 +184,10 @@ export class NodeCore {
     this.ledger.withoutJournal = region.purges.without_journal;
     const ownStore = shared === undefined ? this.store : undefined;
     this.metrics = new NodeMetrics(name, role, ownStore, this.ledger, () => this.engine.fills.size);
+    this.encodings = new Encodings({ store: this.store, events: this.metrics, withThread: withEncoderThread });
     this.engine = new CacheEngine({
       store: this.store,
+      encodings: this.encodings,
       ledger: this.ledger,
       threads: shared?.fills,
       now: this.now,
@@ -252,6 +258,7 @@ export class NodeCore {
 
   /** Once its listeners are closed. */
   async close(): Promise<void> {
+    this.encodings.close();
     await this.purging.close();
     this.#shared?.fills.close();
   }

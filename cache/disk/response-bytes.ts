@@ -11,7 +11,7 @@ import type { StoredResponse } from '../stored-response.ts';
 import type { Content } from './format.ts';
 
 /** Meta of a record: a response without its body. `FORMAT` changes with it. */
-type Head = Omit<StoredResponse, 'body' | 'stamp' | 'facts' | 'prepared'> & {
+type Head = Omit<StoredResponse, 'body' | 'stamp' | 'encodings' | 'facts' | 'prepared' | 'forms'> & {
   /** Term and number. */
   readonly asOf: readonly [term: string, seq: number];
   /** Ranges of the body, which follow one another. */

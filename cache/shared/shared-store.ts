@@ -32,7 +32,7 @@ import {
   writeRecord,
 } from '../store/record.ts';
 import { EvictedError, type Store, type StoredBody, type StoreWriter } from '../store/store.ts';
-import type { StoredResponse } from '../stored-response.ts';
+import { bodiesOf, type StoredResponse, withBodies } from '../stored-response.ts';
 import { type Claim, FillClaims } from './fill-claims.ts';
 import { CHANGES, IDS, MAX_BYTES, partsOf, SERIAL, SHARES, type SharedMemory, UNIT } from './layout.ts';
 import { PiecedBody, Pieces } from './pieces.ts';
@@ -207,34 +207,30 @@ export class SharedStore implements Store {
     const written: PiecedBody[] = [];
     const held: PiecedBody[] = [];
     let hasRoom = true;
-    const rewritten = (stored: StoredResponse, segments: readonly Segment[]): StoredResponse => {
-      const value = this.#pieces.write(stored.body.id, segments);
+    const rewritten = (body: StoredBody, segments: readonly Segment[]): StoredBody => {
+      const value = this.#pieces.write(body.id, segments);
       hasRoom &&= value !== undefined;
-      if (value === undefined) return stored;
+      if (value === undefined) return body;
       written.push(value);
-      return { ...stored, body: value };
+      return value;
     };
     try {
-      let list: readonly StoredResponse[] = variants
-        .filter(({ body }) => {
-          // One that was evicted since it was looked up takes its response with it.
-          const isThere = !(body instanceof PiecedBody) || body.retain();
-          if (body instanceof PiecedBody && isThere) held.push(body);
-          return isThere;
-        })
-        .map((one) =>
-          isPacked(one.body) || one.body instanceof PiecedBody ? one : rewritten(one, (one.body as MemoryBody).ranges),
-        );
+      let list: readonly StoredResponse[] = withAll(variants, (body) => {
+        if (!(body instanceof PiecedBody)) return isPacked(body) ? body : rewritten(body, (body as MemoryBody).ranges);
+        // One that was evicted since it was looked up takes its response with it.
+        if (!body.retain()) return undefined;
+        held.push(body);
+        return body;
+      });
       for (let left = MAX_PUTS; left > 0 && hasRoom && list.length > 0; left--) {
         const outcome = this.#put(key, list);
         if (outcome === 'stored') written.length = 0;
         if (outcome === 'stored') return;
         if (outcome === 'no room') break;
         // A body has been evicted meanwhile: its bytes are pinned, and are stored anew.
-        list = list.map((one) => {
-          const { body } = one;
+        list = withAll(list, (body) => {
           const isStored = !(body instanceof PiecedBody) || this.#locked(() => this.#pieces.isStored(body));
-          return isStored ? one : rewritten(one, body.segments);
+          return isStored ? body : rewritten(body, body.segments);
         });
       }
       this.delete(key);
@@ -423,7 +419,7 @@ export class SharedStore implements Store {
 
   /** Stores a record in place of the one that the key has. */
   #put(key: string, variants: readonly StoredResponse[]): 'stored' | 'no room' | 'evicted' {
-    const values = variants.map(({ body }) => body).filter((body) => body instanceof PiecedBody);
+    const values = variants.flatMap(bodiesOf).filter((body) => body instanceof PiecedBody);
     let bytes = makeRecord(key, variants, this.#source);
     const parts: PiecedBody[] = [];
     if (bytes > this.#slabs.maxRecordBytes) {
@@ -595,6 +591,13 @@ export class SharedStore implements Store {
     this.#queues.clear();
     for (const row of keys) this.#queues.restore(row);
   }
+}
+
+function withAll(
+  variants: readonly StoredResponse[],
+  change: (body: StoredBody) => StoredBody | undefined,
+): readonly StoredResponse[] {
+  return variants.flatMap((one) => withBodies(one, change) ?? []);
 }
 
 const LOCKED = 'the lock of the shared store is not to be had';

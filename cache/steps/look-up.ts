@@ -32,7 +32,7 @@ export function lookUp(engine: Engine, exchange: Exchange): Next {
   if (stored !== undefined) {
     if (outcome === 'while-revalidate') revalidate(engine, exchange, stored);
     const detail = detailOf(outcome, exchange);
-    if (detail !== undefined) return answerNow(exchange, stored, now, detail) ?? again(exchange);
+    if (detail !== undefined) return answerNow(engine, exchange, stored, now, detail) ?? again(exchange);
     setCandidate(exchange, stored);
     exchange.trusted = isTrusted;
     exchange.isUnverified = isUnverified;
@@ -83,13 +83,14 @@ function detailOf(
 
 /** @returns `undefined` if another thread has evicted the body since it was looked up. */
 function answerNow(
+  engine: Engine,
   exchange: Exchange,
   stored: StoredResponse,
   now: EpochMs,
   { detail }: { readonly detail: CacheDetail | undefined },
 ): Next | undefined {
   try {
-    return answered(exchange, stored, now, { hit: true, detail });
+    return answered(engine, exchange, stored, now, { hit: true, detail });
   } catch (error) {
     if (error instanceof EvictedError) return undefined;
     throw error;

@@ -100,7 +100,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
       // be this request's: asking again would go on without end.
       if (result.error.fault.source === 'requester' && collapsed) return again(exchange);
       if (candidate !== undefined && mayStandIn(engine, exchange, candidate, now))
-        return answered(exchange, candidate, now, staleStatus(exchange, undefined));
+        return answered(engine, exchange, candidate, now, staleStatus(exchange, undefined));
       throw result.error;
     case 'gone':
       return again(exchange);
@@ -111,6 +111,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
       if (collapsed && !isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);
       if (collapsed && (result.refusal !== undefined || !answersAfterwards(exchange, result, now))) return 'alone';
       return answered(
+        engine,
         exchange,
         result.stored,
         now,
@@ -126,7 +127,7 @@ function judge(engine: Engine, exchange: Exchange, result: FillOutcome): Next {
         isOriginError(result.head.status) &&
         mayStandIn(engine, exchange, candidate, now)
       ) {
-        return answered(exchange, candidate, now, staleStatus(exchange, result.head.status));
+        return answered(engine, exchange, candidate, now, staleStatus(exchange, result.head.status));
       }
       if (!collapsed) return leaderAnswer(exchange, result, now);
       if (!isNewEnoughFor(engine, exchange, result.stored)) return again(exchange);

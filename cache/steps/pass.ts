@@ -64,12 +64,12 @@ export async function pass(engine: Engine, exchange: Exchange): Promise<Next> {
     const mayBeStale = candidate !== undefined && mayStandIn(engine, exchange, candidate, now);
     if (result.kind === 'failed') {
       if (mayBeStale && !request.clientAbort.aborted)
-        return answered(exchange, candidate, now, staleStatus(exchange, undefined));
+        return answered(engine, exchange, candidate, now, staleStatus(exchange, undefined));
       throw result.error;
     }
     if (result.kind !== 'response') throw new HttpError('origin_bad_response', 'a 304 to a request without conditions');
     if (mayBeStale && isOriginError(result.head.status)) {
-      return answered(exchange, candidate, now, staleStatus(exchange, result.head.status));
+      return answered(engine, exchange, candidate, now, staleStatus(exchange, result.head.status));
     }
     const isOfResource = method === 'HEAD' && !carriesAllowed(request.site, request.headers);
     if (isOfResource) await updateByHead(engine, exchange, result.head, fill);

@@ -30,7 +30,7 @@ export function standIn(engine: Engine, exchange: Exchange): Next {
   // It may have been purged meanwhile.
   if (candidate === undefined || !mayStandIn(engine, exchange, candidate, now)) return again(exchange);
   fill?.continueUnread();
-  return answered(exchange, candidate, now, staleStatus(exchange, undefined));
+  return answered(engine, exchange, candidate, now, staleStatus(exchange, undefined));
 }
 
 /** @returns `undefined` when the head has not arrived in time. */

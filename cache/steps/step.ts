@@ -11,6 +11,7 @@ import { isChunked } from '../large/large-objects.ts';
 import type { ForwardReason } from '../policy/refusals.ts';
 import { mayServeOnError } from '../policy/reuse.ts';
 import { isHardPurged } from '../purge-state.ts';
+import { EvictedError } from '../store/store.ts';
 import { storedAnswer } from '../stored-answer.ts';
 import type { StoredResponse } from '../stored-response.ts';
 
@@ -39,6 +40,7 @@ export function setCandidate(exchange: Exchange, stored: StoredResponse | undefi
 
 /** The answer with a stored response: at once, unless its body is in chunks. */
 export function answered(
+  engine: Engine,
   exchange: Exchange,
   stored: StoredResponse,
   now: EpochMs,
@@ -46,11 +48,31 @@ export function answered(
   more?: Partial<Answer>,
 ): Next {
   if (!isChunked(stored)) {
-    const answer = storedAnswer(exchange, stored, now, status);
+    const answer = encodedAnswer(engine, exchange, stored, now, status) ?? storedAnswer(exchange, stored, now, status);
     return more === undefined ? answer : { ...answer, ...more };
   }
   exchange.chunked = { stored, status, more };
   return 'chunks';
+}
+
+/** The answer with an encoding of the stored response; `undefined` if the request gets that itself. */
+function encodedAnswer(
+  { options: { encodings } }: Engine,
+  exchange: Exchange,
+  stored: StoredResponse,
+  now: EpochMs,
+  status: CacheStatus,
+): Answer | undefined {
+  const { request, profile } = exchange;
+  const accepted = request.mayEncode === true ? profile.acceptedCodings : undefined;
+  const form = accepted && encodings?.formFor(stored, request, profile, accepted);
+  if (form === undefined || form === stored) return undefined;
+  try {
+    return storedAnswer(exchange, form, now, status);
+  } catch (error) {
+    if (error instanceof EvictedError) return undefined; // the stored body may be retained, the encoding is not
+    throw error;
+  }
 }
 
 export function passBecause(exchange: Exchange, reason: ForwardReason): Next {

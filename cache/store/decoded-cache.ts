@@ -8,7 +8,7 @@
  */
 
 import { TwoGenerationCache } from '../../lib/two-generation-cache.ts';
-import type { StoredResponse } from '../stored-response.ts';
+import { bodiesOf, type StoredResponse } from '../stored-response.ts';
 import { MARK_MASK } from './key-index.ts';
 import { isPacked } from './record.ts';
 
@@ -81,11 +81,14 @@ export class DecodedCache {
 
   add(row: number, variants: readonly StoredResponse[]): void {
     let bytes = 0;
-    for (const { headers, body } of variants) {
-      bytes += OBJECT_BYTES + PREPARED_BYTES;
-      for (const text of headers) bytes += 2 * text.length; // its own, and in the prepared head
-      // A large one is counted where it is.
-      if (isPacked(body)) bytes += body.size;
+    for (const stored of variants) {
+      // Each of its encodings is answered with like a response of its own.
+      for (const body of bodiesOf(stored)) {
+        bytes += OBJECT_BYTES + PREPARED_BYTES;
+        for (const text of stored.headers) bytes += 2 * text.length; // its own, and in the prepared head
+        // A large one is counted where it is.
+        if (isPacked(body)) bytes += body.size;
+      }
     }
     this.#found.set(row, { variants, bytes });
   }

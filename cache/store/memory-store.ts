@@ -11,7 +11,7 @@
  * room smaller, not the memory larger.
  * @module
  */
-import type { StoredResponse } from '../stored-response.ts';
+import { type StoredResponse, withBodies } from '../stored-response.ts';
 import { combined, type MemoryBody, MemoryWriter } from './body.ts';
 import { DECODED, DecodedCache } from './decoded-cache.ts';
 import { EvictionQueues } from './eviction.ts';
@@ -109,7 +109,7 @@ export class MemoryStore implements Store {
 
   set(key: string, all: readonly StoredResponse[]): void {
     // One that was evicted since it was looked up takes its response with it.
-    const variants = all.filter(({ body }) => !(body as MemoryBody).isReleased);
+    const variants = all.flatMap((one) => withBodies(one, thatIsThere) ?? []);
     if (variants.length === 0) {
       this.delete(key);
       return;
@@ -219,6 +219,10 @@ export class MemoryStore implements Store {
     for (const body of outsideOf(slab, at)) this.#bodies.delete(body);
     this.#slabs.release(number, recordBytes(slab, at));
   }
+}
+
+function thatIsThere(body: StoredBody): StoredBody | undefined {
+  return (body as MemoryBody).isReleased ? undefined : body;
 }
 
 function historyOf(maxBytes: number): EvictionHistory {

@@ -15,11 +15,13 @@
  * ```
  * @module
  */
+
+import { CODINGS, type Coding } from '../../http/fields/content-coding.ts';
 import { isLatin1 } from '../../http/fields/headers.ts';
 import { epochMs } from '../../lib/clock.ts';
 import { uncheckedStamp } from '../ledger.ts';
 import type { ResponseDirectives } from '../policy/directives.ts';
-import type { StoredResponse } from '../stored-response.ts';
+import { bodiesOf, type Encoding, type StoredResponse } from '../stored-response.ts';
 import type { VaryMember } from '../vary.ts';
 import { MemoryBody } from './body.ts';
 import type { KeyBytes } from './key-bytes.ts';
@@ -72,8 +74,8 @@ export function makeRecord(
   out.begin(shared);
   packed = [];
   for (let i = 0; i < HEAD_BYTES / 4; i++) out.integer(0);
-  const large = variants.filter(({ body }) => !isPacked(body));
-  const integers = large.flatMap(({ body }) => outside.put(body));
+  const large = variants.flatMap(bodiesOf).filter((body) => !isPacked(body));
+  const integers = large.flatMap((body) => outside.put(body));
   for (const integer of integers) out.integer(integer);
   out.integer(variants.length);
   let bodies = 0;
@@ -209,7 +211,7 @@ export function isPacked(body: StoredBody): boolean {
 
 /** @returns Bytes of the body that is to be part of the record. */
 function writeVariant(stored: StoredResponse): number {
-  const { policy, body, stamp } = stored;
+  const { policy, body, stamp, encodings } = stored;
   out.integer(stored.status);
   out.name(stored.statusText);
   out.fields(stored.headers);
@@ -223,7 +225,11 @@ function writeVariant(stored: StoredResponse): number {
   out.double(stamp.asOf);
   out.integer(stamp.epoch);
   writeDirectives(policy.directives);
-  out.integer((policy.addressed ? ADDRESSED : 0) | (policy.declared ? DECLARED : 0));
+  out.integer(
+    (policy.addressed ? ADDRESSED : 0) |
+      (policy.declared ? DECLARED : 0) |
+      (encodings === undefined ? 0 : HAS_ENCODINGS),
+  );
   out.double(policy.explicitLifetimeMs ?? Number.NaN);
   out.double(policy.lifetimeMs);
   out.double(policy.initialAgeMs);
@@ -232,6 +238,22 @@ function writeVariant(stored: StoredResponse): number {
   out.double(stored.responseTime);
   out.double(stored.length);
   out.text(stored.generation);
+  const bytes = writeBody(body);
+  return encodings === undefined ? bytes : bytes + writeEncodings(encodings);
+}
+
+function writeEncodings(encodings: readonly Encoding[]): number {
+  let bytes = 0;
+  out.integer(encodings.length);
+  for (const { coding, isFast, body } of encodings) {
+    out.integer(CODINGS.indexOf(coding) | (isFast ? IS_FAST : 0) | (body === undefined ? HAS_NO_BODY : 0));
+    if (body !== undefined) bytes += writeBody(body);
+  }
+  return bytes;
+}
+
+/** @returns Bytes of the body that is to be part of the record. */
+function writeBody(body: StoredBody): number {
   if (!isPacked(body)) {
     out.double(0);
     return 0;
@@ -276,6 +298,7 @@ function readVariant(from: RecordReader, place: RecordCursor, nextOutside: () =>
   const length = from.double();
   const generation = from.text();
   const body = readBody(from, place, nextOutside);
+  const encodings = by & HAS_ENCODINGS ? readEncodings(from, place, nextOutside) : undefined;
   return {
     status,
     statusText,
@@ -289,9 +312,21 @@ function readVariant(from: RecordReader, place: RecordCursor, nextOutside: () =>
     length,
     body,
     generation,
+    encodings,
     facts: undefined, // these have their places in the object from the start
     prepared: undefined,
+    forms: undefined,
   };
+}
+
+function readEncodings(from: RecordReader, place: RecordCursor, nextOutside: () => StoredBody): readonly Encoding[] {
+  const encodings: Encoding[] = [];
+  for (let left = from.integer(); left > 0; left--) {
+    const bits = from.integer();
+    const body = bits & HAS_NO_BODY ? undefined : readBody(from, place, nextOutside);
+    encodings.push({ coding: CODINGS[bits & CODING_MASK] as Coding, isFast: (bits & IS_FAST) !== 0, body });
+  }
+  return encodings;
 }
 
 function readBody(from: RecordReader, place: RecordCursor, nextOutside: () => StoredBody): StoredBody {
@@ -323,6 +358,11 @@ const NOTHING: readonly VaryMember[] = [];
 
 /** Bits of who says that a response may be stored. */
 const [ADDRESSED, DECLARED] = [1, 2] as const;
+/** Bit beside them: encodings follow the body. */
+const HAS_ENCODINGS = 4;
+
+/** Bits of an encoding, in one integer. */
+const [CODING_MASK, IS_FAST, HAS_NO_BODY] = [3, 4, 8] as const;
 
 /** Bits of what a response's directives are, in one integer; numbers and names follow where there are any. */
 const [NO_STORE, NO_CACHE, PRIVATE, PUBLIC, MUST_REVALIDATE, PROXY_REVALIDATE, MUST_UNDERSTAND] = [

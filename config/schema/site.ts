@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { fileName, LABEL, nodeName, PORT } from '../scalars.ts';
 import { duration, positiveSize, size, timeout } from '../units.ts';
+import { compressionSchema } from './compression.ts';
 import { cookiePattern, SCRIPT_COOKIES } from './cookie.ts';
 import { fieldName, headerChangesSchema, requestChangesSchema } from './field.ts';
 import { keySchema } from './key.ts';
@@ -120,6 +121,10 @@ export const siteSchema = z.strictObject({
   request_buffering: z.boolean().default(true).meta({
     description:
       'Whether request bodies are spooled (`spool`) before the request goes to the origin, so that a slow visitor does not occupy a connection to it; `false` forwards them as they arrive.',
+  }),
+  compression: compressionSchema.optional().meta({
+    description:
+      'Encoding of what the origin sends plain (see [compression](compression.md)); `{}` for the defaults. Absent: off.',
   }),
   tags: z
     .strictObject({

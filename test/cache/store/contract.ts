@@ -81,6 +81,43 @@ export function storeContract(name: string, make: (maxBytes: number) => Store): 
     t.same([store.size, store.bytesInUse], [0, 0]);
   });
 
+  for (const [bytes, encoded] of [
+    [1_000, 200],
+    [60_000, 300],
+    [60_000, 40_000],
+  ] as const) {
+    test(`${name}: encodings (${encoded} of ${bytes} bytes) are stored, replaced and deleted with their response`, async (t) => {
+      const store = make(1_000_000);
+      const encodings = [
+        { coding: 'br', isFast: true, body: written(store, 5, 5 + encoded) },
+        { coding: 'zstd', isFast: false, body: undefined },
+        { coding: 'gzip', isFast: false, body: written(store, 7, 7 + encoded) },
+      ] as const;
+      const other = respondWith(written(store, 0, 50_000), 50_000, 'b');
+      store.set('k', [{ ...respondWith(written(store, 0, bytes), bytes), encodings }, other]);
+      for (let i = 0; i < 5; i++) {
+        const [stored, second] = store.get('k') as [StoredResponse, StoredResponse];
+        t.same(
+          stored.encodings?.map(({ coding, isFast }) => [coding, isFast]),
+          encodings.map(({ coding, isFast }) => [coding, isFast]),
+        );
+        const [br, zstd, gzip] = (stored.encodings ?? []).map(({ body }) => body);
+        t.equal(zstd, undefined);
+        t.same(await readFrom((br as StoredBody).open({ start: 5, end: 5 + encoded })), pattern(5, 5 + encoded));
+        t.same(await readFrom((gzip as StoredBody).open({ start: 7, end: 7 + encoded })), pattern(7, 7 + encoded));
+        t.same(await readFrom(stored.body.open({ start: 0, end: bytes })), pattern(0, bytes));
+        t.same(await readFrom(second.body.open({ start: 0, end: 50_000 })), pattern(0, 50_000));
+        t.equal(second.encodings, undefined);
+        store.set('k', [stored, second]); // as they are
+      }
+      const [stored, second] = store.get('k') as [StoredResponse, StoredResponse];
+      store.set('k', [{ ...stored, encodings: stored.encodings?.slice(2) }, second]);
+      t.equal(store.get('k')[0]?.encodings?.length, 1);
+      store.delete('k');
+      t.same([store.get('k').length, store.size, store.bytesInUse], [0, 0, 0]);
+    });
+  }
+
   test(`${name}: a deleted key is not found, and deleting again does nothing`, async (t) => {
     const store = make(1_000_000);
     store.set('k', [respondWith(written(store, 0, 10), 10)]);
