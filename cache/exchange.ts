@@ -56,12 +56,14 @@ export interface CacheRequest {
   readonly fetch: Fetch;
   /** True to ask another cache of the same tier first. */
   readonly asksPeer: boolean;
+  /** True if that cache may answer with an encoding. */
+  readonly asksEncoded?: boolean | undefined;
   /**
    * True if the requester is another cache of the same tier. Requests from peers never join a fill that itself goes to
    * a peer; that could deadlock.
    */
   readonly forPeer: boolean;
-  /** True if the requester is a visitor, who may get a stored response in an encoding. */
+  /** True if the requester may get a stored response in an encoding: it does not store it. */
   readonly mayEncode?: boolean | undefined;
   /** Returns whether this node stores responses for this key. */
   readonly shouldStore: () => boolean;

@@ -15,6 +15,7 @@ import type { CacheRequest } from './exchange.ts';
 import { type LargeObject, largeObject } from './large/large-object.ts';
 import { type Ledger, type Stamp, unchecked } from './ledger.ts';
 import { NO_REQUEST_DIRECTIVES, type RequestDirectives } from './policy/directives.ts';
+import { isEncoded } from './policy/encoding.ts';
 import type { StoreRefusal } from './policy/refusals.ts';
 import { type ResponsePolicy, responsePolicy } from './policy/response-policy.ts';
 import { type Aging, reuse } from './policy/reuse.ts';
@@ -125,7 +126,9 @@ export class FillDecision {
     });
     const refused = this.#passRefusal(head) ?? this.#personalRefusal(head) ?? this.#storeRefusal(judged, rule, policy);
     const isUnplaced = head.status === 206 && part === undefined;
-    const own = this.#ownRefusal(tags, isUnplaced, found === undefined ? length : undefined);
+    const own = this.#isEncodedByPeer(head)
+      ? 'not-hot'
+      : this.#ownRefusal(tags, isUnplaced, found === undefined ? length : undefined);
     const refusal = refused ?? own;
     const wasFresh = this.#wasFresh(judged, rule, { status, policy, responseTime });
     const isForAll = refused === undefined || refused === 'no-freshness'; // the latter: it was too long on its way
@@ -203,6 +206,11 @@ export class FillDecision {
     if (isPartial) return 'partial';
     if (length !== undefined && length > request.site.max_object) return 'too-large';
     return request.shouldStore() ? undefined : 'not-hot';
+  }
+
+  /** Returns whether it may be an encoding that another node has made: copies are of what that one has stored. */
+  #isEncodedByPeer({ headers, version }: ResponseHead): boolean {
+    return this.#order.request.asksEncoded === true && version !== undefined && isEncoded(headers);
   }
 
   /** Straight from the origin it is as new as the request; another node says how new its own is. */

@@ -232,12 +232,13 @@ export function memoryKey({ keyed, rules, path }: CacheRequest): string {
  */
 export function fillKey(
   engine: Engine,
-  { request, range, candidate }: Exchange,
+  { request, range, candidate, profile }: Exchange,
   memory: KeyMemory | undefined,
   asksPeer: boolean = request.asksPeer,
 ): string {
   let key = memoryKey(request);
   if (asksPeer) key += '\npeer';
+  if (asksPeer && request.asksEncoded === true) key += `\nencoded:${profile.acceptedCodings?.order ?? ''}`;
   for (const name of memory?.varyNames ?? namesInStore(engine, request))
     key += `\n${name}:${normalisedField(request.headers, name) ?? ''}`;
   if (range === undefined || candidate !== undefined) return key;

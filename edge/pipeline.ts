@@ -15,8 +15,9 @@ import { requestBody } from '../http/body/arriving-body.ts';
 import { HttpError, PASSED_METHODS } from '../http/errors.ts';
 import { checkHead, type ServerExchange } from '../http/exchange.ts';
 import { visitorAddress } from '../http/fields/client-address.ts';
+import { acceptedCodings } from '../http/fields/content-coding.ts';
 import { withoutHop } from '../http/fields/forwarding.ts';
-import { type RawHeaders, withField } from '../http/fields/headers.ts';
+import { fieldValue, hasField, type RawHeaders, withField } from '../http/fields/headers.ts';
 import type { OwnHead, ResponseHead } from '../http/message.ts';
 import { lastId, writeNewId } from '../http/request-id.ts';
 import { type MonotonicMs, msSince } from '../lib/clock.ts';
@@ -380,7 +381,12 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
   const { edge, exchange, body, visitor, prepared } = context;
   const parsed = context.parsed as ParsedRequest;
   const { served, target, keyed } = parsed;
-  const own = routing(edge, context, parsed, { key: keyed.key, asksOwner: true, hot: edge.hot });
+  const own = routing(edge, context, parsed, {
+    key: keyed.key,
+    asksOwner: true,
+    hot: edge.hot,
+    acceptsEncoded: acceptsEncoded(parsed),
+  });
   const path = rulePath(target.path);
   const sent = asSent(parsed, context.headers, path, body !== undefined);
   const request = cacheRequest({
@@ -407,6 +413,13 @@ function cache(context: VisitorRequest): 'deliver' | Promise<'deliver'> {
   const finishing = new EdgeFinishing(parsed, request, own);
   // A body may have taken time to come; without one, no other request had its turn since the lookup.
   return cacheReply(context, request, finishing, body === undefined ? prepared.early : undefined);
+}
+
+/** Returns whether an encoding of the whole response will do for the request. */
+function acceptsEncoded({ method, served: { rules }, headers }: ParsedRequest): boolean {
+  const { compression } = rules;
+  if (compression === undefined || (method !== 'GET' && method !== 'HEAD') || hasField(headers, 'range')) return false;
+  return acceptedCodings(fieldValue(headers, 'accept-encoding'), compression.codings).order.length > 0;
 }
 
 /** Changes that an edge makes to its cache's answer. */

@@ -31,6 +31,8 @@ export interface RoutingOptions {
   readonly call: () => Omit<TierCall, 'ask'>;
   /** Field that the origin gets; absent: none. */
   readonly idField?: RequestIdField | undefined;
+  /** True if the request accepts encodings of the whole response. */
+  readonly acceptsEncoded?: boolean | undefined;
   /** Counter of requests by key, for copies of what other edges own; absent: none are kept. */
   readonly hot?: HotKeys | undefined;
   /** Absent unless requests are traced. */
@@ -42,6 +44,8 @@ export class EdgeRouting implements Routing {
   readonly #owners: readonly NodeClient[];
   readonly #version: number;
   readonly asksPeer: CacheRequest['asksPeer'];
+  /** True if the owner may answer with an encoding, which is then not stored: copies are of what the owner has stored. */
+  readonly asksEncoded: boolean;
   readonly fetch: Fetch;
   /** True while this edge acts as the owner; it becomes one when the owners do not answer. */
   isOwner: boolean;
@@ -54,6 +58,7 @@ export class EdgeRouting implements Routing {
     this.asksPeer = this.#owners.length > 0;
     this.isOwner = !this.asksPeer;
     if (!this.isOwner) hot?.note(key, monotonicNow());
+    this.asksEncoded = this.asksPeer && options.acceptsEncoded === true && hot?.isHot(key, monotonicNow()) !== true;
     const { trace } = options;
     this.fetch = failover(
       () => (trace === undefined ? this.#targets() : this.#targets().map(traced(trace))),
@@ -64,7 +69,7 @@ export class EdgeRouting implements Routing {
   /** An edge stores what it owns, and of the rest what is requested often. */
   shouldStore(): boolean {
     const { hot, key } = this.#options;
-    return this.isOwner || hot?.isHot(key, monotonicNow()) === true;
+    return this.isOwner || (!this.asksEncoded && hot?.isHot(key, monotonicNow()) === true);
   }
 
   /** @returns All nodes to ask, in order. */
@@ -72,7 +77,9 @@ export class EdgeRouting implements Routing {
     const { peers, origin, site, key, call: callFor, idField } = this.#options;
     const shields = peers.shields(site, key);
     const targets: Target[] = [];
-    for (const client of this.#currentOwners()) targets.push(client.target({ ...callFor(), ask: 'owner' }));
+    for (const client of this.#currentOwners()) {
+      targets.push(client.target({ ...callFor(), ask: 'owner', encoded: this.asksEncoded }));
+    }
     for (const client of shields) targets.push(client.target({ ...callFor(), ask: 'shield' }, this.#onOwner));
     if (origin !== undefined && (site.direct_to_origin || shields.length === 0)) {
       const fetch = withIdField(origin.fetchFor(site), idField);

@@ -100,13 +100,14 @@ export function routing(
   { core, peers, origin, region }: EdgeContext,
   arrival: { readonly id: string; readonly trace?: RequestTrace | undefined; readonly background?: boolean },
   { served: { site }, scheme: proto }: ParsedRequest,
-  options: Pick<RoutingOptions, 'key' | 'asksOwner' | 'hot'>,
+  options: Pick<RoutingOptions, 'key' | 'asksOwner' | 'hot' | 'acceptsEncoded'>,
 ): EdgeRouting {
   const { id, background } = arrival;
-  const { key, asksOwner, hot } = options;
+  const { key, asksOwner, hot, acceptsEncoded } = options;
   const call = () => ({ id, from: core.name, proto, position: core.ledger.positionFor(NOTHING_KNOWN), background });
   const idField = requestIdField(region.request_id, id);
-  return new EdgeRouting({ peers, origin, site, call, idField, trace: arrival.trace, key, asksOwner, hot });
+  const { trace } = arrival;
+  return new EdgeRouting({ peers, origin, site, call, idField, trace, key, asksOwner, hot, acceptsEncoded });
 }
 
 /**

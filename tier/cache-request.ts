@@ -21,6 +21,8 @@ export interface Routing {
   /** Fetches from the first of the nodes that answers. */
   readonly fetch: Fetch;
   readonly asksPeer: CacheRequest['asksPeer'];
+  /** True if the peer may answer with an encoding: then the response is not stored. */
+  readonly asksEncoded?: boolean | undefined;
   /** Returns whether this node stores the response, as far as is known now. */
   shouldStore(): boolean;
 }
@@ -46,7 +48,7 @@ export interface CacheCall {
   readonly routing: Routing;
   /** True if a node of the same tier asks. */
   readonly forPeer: boolean;
-  /** True if a visitor asks. */
+  /** True if a visitor asks, or a node that does not store the response. */
   readonly mayEncode?: boolean | undefined;
   /** Position in the journal that the requester has applied. */
   readonly minPosition: JournalPosition;
@@ -73,6 +75,7 @@ class NodeCacheRequest implements CacheRequest {
   readonly rules: ServedSite['rules'];
   readonly fetch: Fetch;
   readonly asksPeer: CacheRequest['asksPeer'];
+  readonly asksEncoded: boolean | undefined;
   readonly forPeer: boolean;
   readonly mayEncode: boolean | undefined;
   readonly clientAbort: CacheRequest['clientAbort'];
@@ -98,6 +101,7 @@ class NodeCacheRequest implements CacheRequest {
     this.rules = served.rules;
     this.fetch = routing.fetch;
     this.asksPeer = routing.asksPeer;
+    this.asksEncoded = routing.asksEncoded;
     this.forPeer = call.forPeer;
     this.mayEncode = call.mayEncode;
     this.clientAbort = clientAbortSignal(exchange);

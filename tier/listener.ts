@@ -221,6 +221,7 @@ function receive(context: TierRequest): 'cache' | 'done' {
     priority: call.priority,
     routing: options.routing(call, served, keyed.key, context.trace),
     forPeer: call.ask !== 'shield',
+    mayEncode: call.ask === 'owner' && call.encoded === true,
     minPosition: call.position,
     continues: call.background,
     trace: context.trace,

@@ -74,6 +74,8 @@ export interface TierCall {
   readonly position: JournalPosition;
   /** True if the response is wanted in the store, by a job: it is fetched though the requester goes away. */
   readonly background?: boolean | undefined;
+  /** True if the requester does not store the response, so that an encoding of it will do. */
+  readonly encoded?: boolean | undefined;
 }
 
 /** @param secret - Absent where the connection says who calls. */
@@ -88,6 +90,7 @@ export function formatTierCall(call: TierCall, secret: string | undefined): stri
     ...(call.priority !== undefined && { priority: token(call.priority) }),
     ...positionMembers(call.position),
     background: call.background || undefined,
+    encoded: call.encoded || undefined,
   });
 }
 
@@ -106,6 +109,7 @@ export function readTierCall(headers: RawHeaders, connection: object, authentica
     priority: priorityIn(members.get('priority')),
     position: positionIn(members),
     background: members.get('background') === true,
+    ...(members.get('encoded') === true && { encoded: true }),
   };
 }
 

@@ -299,3 +299,66 @@ test('If-Match with the tag of an encoding reaches the origin as the tag of the 
   await get('/', { 'If-None-Match': '"v1~gzip.1"' }, { method: 'PUT', body: 'new' });
   t.equal(origin.requests.at(-1)?.headers['if-none-match'], '"v1~gzip.1", "v1"');
 });
+
+test('an edge that does not own a key gets encodings from the one that does, and copies what that has stored', async (t) => {
+  const origin = await startOrigin(page());
+  const network = await startNetwork({
+    origin: origin.url,
+    site: { compression: {} },
+    regions: { eu: 2 },
+    limits: { hot_after: 1_000_000 },
+  });
+  t.teardown(async () => {
+    await network.close();
+    await origin.close();
+  });
+  const path = network.pathOf('eu-2', '/page');
+  const via = (headers: Readonly<Record<string, string>>) => ask(network.at('eu-1'), path, { headers });
+  const first = await via({ 'Accept-Encoding': BROWSER });
+  t.equal(first.headers['content-encoding'], undefined);
+  const until = performance.now() + PATIENCE_MS;
+  let reply = first;
+  while (reply.headers['content-encoding'] !== 'br' && performance.now() < until) {
+    reply = await via({ 'Accept-Encoding': BROWSER });
+  }
+  t.equal(decoded(reply), PAGE);
+  t.match(reply.headers.etag, /^"v1~br(?:\.1)?"$/);
+  t.equal(reply.headers.vary, 'Accept-Encoding');
+  t.match(reply.headers['cache-status'], /"eu-2";hit;.*"eu-1";fwd=uri-miss;detail=not-hot/);
+  t.equal(
+    (await via({ 'Accept-Encoding': BROWSER, Range: 'bytes=0-4' })).text,
+    PAGE.slice(0, 5),
+    'ranges are of the page',
+  );
+  t.equal((await via({})).text, PAGE);
+  t.equal((await via({ 'Accept-Encoding': 'br', 'If-None-Match': reply.headers.etag ?? '' })).status, 304);
+  t.equal(await network.metric('eu-1', 'seawall_encodings_total'), 0);
+  t.equal(origin.requests.length, 1);
+});
+
+test('a copy of a hot key is of the plain body, and is encoded where it is', async (t) => {
+  const origin = await startOrigin(page());
+  const network = await startNetwork({
+    origin: origin.url,
+    site: { compression: {} },
+    regions: { eu: 2 },
+    limits: { hot_after: 4 },
+  });
+  t.teardown(async () => {
+    await network.close();
+    await origin.close();
+  });
+  const path = network.pathOf('eu-2', '/page');
+  const via = (headers: Readonly<Record<string, string>>) => ask(network.at('eu-1'), path, { headers });
+  const until = performance.now() + PATIENCE_MS;
+  let reply = await via({ 'Accept-Encoding': 'br' });
+  const isOwn = (): boolean =>
+    reply.headers['content-encoding'] === 'br' && /"eu-1";hit/.test(reply.headers['cache-status'] ?? '');
+  while (!isOwn() && performance.now() < until) reply = await via({ 'Accept-Encoding': 'br' });
+  t.ok(isOwn(), `${reply.headers['cache-status']}`);
+  t.equal(decoded(reply), PAGE);
+  t.equal((await via({ 'Accept-Encoding': 'br', Range: 'bytes=0-4' })).text, PAGE.slice(0, 5));
+  t.equal((await via({})).text, PAGE);
+  t.ok((await network.metric('eu-1', 'seawall_encodings_total', { outcome: 'made' })) >= 1);
+  t.equal(origin.requests.length, 1);
+});
