@@ -56,7 +56,7 @@ export interface StoredResponse {
    */
   facts?: object | undefined;
   prepared?: object | undefined;
-  /** What a request may get in place of it (encoding/forms.ts). */
+  /** Cache for the forms that a request may get (encoding/forms.ts). */
   forms?: object | undefined;
 }
 

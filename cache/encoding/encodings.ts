@@ -98,7 +98,7 @@ export class Encodings {
     void this.#run();
   }
 
-  /** What waits is forgotten. */
+  /** Forgets the encodings that wait. */
   close(): void {
     this.#isClosed = true;
     this.#waiting.clear();

@@ -189,7 +189,7 @@ test('the first visitors get what is stored, and a small encoding takes the plac
   t.equal(headers.etag, '"v1"', 'a visitor keeps the form that it has');
 });
 
-/** What is never encoded: fields of the response, or another body. */
+/** Responses that are never encoded, by their fields or their body. */
 const NEVER: Readonly<Record<string, Origin['script']>> = {
   '/no-transform': page({ 'Cache-Control': 'max-age=600, no-transform' }),
   '/cookie': page({ 'Cache-Control': 'public, max-age=600', 'Set-Cookie': 'a=1' }),

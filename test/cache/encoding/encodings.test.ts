@@ -1,5 +1,5 @@
 /**
- * What happens to an encoding when its response changes while it is made, and the bounds of the queue.
+ * An encoding whose response changes while it is made, and the bounds of the queue.
  */
 import { gunzipSync } from 'node:zlib';
 import { test } from 'tap';
@@ -20,7 +20,7 @@ interface Setting {
   readonly encodings: Encodings;
   readonly outcomes: EncodingOutcome[];
   refused: number;
-  /** What happens in the middle of an encoding. */
+  /** Called in the middle of an encoding. */
   meanwhile: () => void;
   stored(bytes?: number): StoredResponse;
   idle(): Promise<void>;
