@@ -62,7 +62,7 @@ function storeNow(engine: Engine, request: CacheRequest, stored: StoredResponse)
   setVariants(engine, keyed.key, [merged, ...others].slice(0, site.max_variants));
 }
 
-/** Encodings are of the body: what a 304 has made new keeps those that its body has by now, and nothing else has any. */
+/** Returns the response with the encodings that its body has by now: what a 304 has made new keeps its body. */
 function withEncodingsOf(same: StoredResponse | undefined, stored: StoredResponse): StoredResponse {
   const encodings = same?.body.id === stored.body.id ? same.encodings : undefined;
   return stored.encodings === encodings ? stored : { ...stored, encodings };

@@ -44,7 +44,7 @@ export class EdgeRouting implements Routing {
   readonly #owners: readonly NodeClient[];
   readonly #version: number;
   readonly asksPeer: CacheRequest['asksPeer'];
-  /** True if the owner may answer with an encoding, which is then not stored: copies are of what the owner has stored. */
+  /** True if the owner may answer with an encoding, which is not stored: copies are of what the owner has stored. */
   readonly asksEncoded: boolean;
   readonly fetch: Fetch;
   /** True while this edge acts as the owner; it becomes one when the owners do not answer. */

@@ -1,7 +1,7 @@
 /**
  * The thread that encodes bodies. There is one at a time in a process, however many threads answer requests: whichever
- * has something to encode holds a lock for it (`locks` of node:worker_threads). It is started for a batch, and ends when
- * it has nothing to do.
+ * has something to encode holds a lock for it (`locks` of node:worker_threads). It is started for a batch, and ends
+ * when it has nothing to do.
  * @module
  */
 import { locks, Worker } from 'node:worker_threads';

@@ -1,6 +1,6 @@
 /**
- * Forms in which a stored response may be sent: as it is stored, or in one of its encodings. Each encoding is a response
- * of its own, derived from the stored one: whatever purges, invalidations and a 304 do to that, they do to it.
+ * Forms in which a stored response may be sent: as it is stored, or in one of its encodings. Each encoding is a
+ * response of its own, derived from the stored one: whatever purges, invalidations and a 304 do to that, they do to it.
  *
  * Ranges are of the stored form only.
  * @module
@@ -64,7 +64,7 @@ export class EncodedForms {
     return choice;
   }
 
-  /** The form that an If-None-Match names, so that the visitor keeps what it has; without a body where it is not there. */
+  /** The form that an If-None-Match names, so that the visitor keeps what it has; its body need not be there. */
   named(ifNoneMatch: string): StoredResponse | undefined {
     if (this.#stored.status !== 200) return undefined; // it has no conditions (RFC 9110, section 13.2.1)
     const tag = firstLine(this.#stored.headers, 'etag');
