@@ -30,6 +30,12 @@ const TOGETHER: readonly Together[] = [
   },
   { folder: 'cache/steps', why: 'steps of the engine', tests: ENGINE, most: 4 },
   {
+    folder: 'cache/encoding',
+    why: 'the program of a thread is tested in that thread',
+    tests: ['test/cache/encoding/encoder-thread.test.ts'],
+    most: 1,
+  },
+  {
     folder: 'cache/store',
     why: 'bodies and decoded copies are tested by the contract that every store keeps',
     tests: ['test/cache/store/memory-store.test.ts', 'test/cache/store/record.test.ts'],
