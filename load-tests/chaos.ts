@@ -8,11 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readArguments } from '../test/support/arguments.ts';
 import { processorPressureMicros } from '../test/support/node-processes.ts';
 import { seededRandom } from '../test/support/random.ts';
-import { describeKinds, drawFaults, FAULT_NAMES, type Fault, KIND_NAMES } from './chaos/faults.ts';
+import { describeKinds, drawFaults, drawPairs, FAULT_NAMES, type Fault, KIND_NAMES } from './chaos/faults.ts';
 import { isInside, runInside, whyNoHosts } from './chaos/hosts.ts';
 import { type Member, startNetwork } from './chaos/network.ts';
 import { additional, complaints, since } from './chaos/state.ts';
-import { type Bounds, ONE_FAULT, rollingRows, rowsOf, TWO_FAULTS } from './chaos/verdict.ts';
+import { type Bounds, ONE_FAULT, rollingRows, rowsOf, slowRequests, TWO_FAULTS } from './chaos/verdict.ts';
 import { Visitors } from './chaos/visitors.ts';
 import { number, print } from './report.ts';
 
@@ -41,6 +41,9 @@ Options:
                  after the other, and then replaced by a new process (SIGUSR2).
                  No request may fail.
   --fault N      Seconds that a fault lasts. By default 4.
+  --times N      Each fault so many times. By default 1.
+  --slice I/N    The faults are those of a seed in its order; of N parts of them only
+                 part I, such as 2/10 with a seed: all of them, in many short runs.
   --seconds N    Begin no fault after so many seconds. By default 600.
   --rate N       Requests a second. By default 100, with --rolling 500.
   --purges N     Changes of content a second. By default 2.
@@ -55,6 +58,8 @@ const settings = readArguments(
   {
     only: '',
     fault: '4',
+    times: '1',
+    slice: '1/1',
     seconds: '600',
     rate: '',
     purges: '2',
@@ -65,6 +70,8 @@ const settings = readArguments(
 );
 const only = settings.names('only', 'fault', [...FAULT_NAMES, ...KIND_NAMES]);
 const faultMs = settings.positive('fault', 600) * 1_000;
+const times = settings.positive('times', 1_000);
+const slice = sliceOf(settings.values.slice);
 const endsAt = performance.now() + settings.positive('seconds', 36_000) * 1_000;
 const purgesPerSecond = settings.positive('purges', 1_000);
 const seed = settings.positive('seed');
@@ -88,6 +95,8 @@ const LOOK_EVERY_MS = 300;
 const SECOND_AFTER_MS = 1_000;
 
 const random = seededRandom(seed);
+/** Of their own: how many requests there were before must not change which faults come. */
+const faultRandom = seededRandom(seed + 1);
 const network = await startNetwork(settings.values.log);
 const { members } = network;
 const visitors = new Visitors({ network, requestsPerSecond, purgesPerSecond, random });
@@ -98,9 +107,9 @@ visitors.start();
 await sleep(WARM_UP_MS);
 const pressureBefore = processorPressureMicros();
 const startedAt = performance.now();
+let victimsBefore: readonly string[] = [];
 const total = { hedges: 0, upstream: 0 };
 await measure('Nothing fails', [], ONE_FAULT);
-const faults = drawFaults(only, network, random);
 if (isRolling) {
   await roll('Every node stopped, and started again', async (node) => {
     visitors.lost(node.name);
@@ -113,22 +122,23 @@ if (isRolling) {
     await node.replace();
     visitors.back(node.name);
   });
-} else if (areTwo) {
-  for (const first of faults) {
-    const others = faults.filter(({ victim }) => victim !== first.victim);
-    const second = others[Math.floor(random() * others.length)];
-    if (second === undefined || performance.now() > endsAt) break;
-    await measure(titleOf([first, second]), [first, second], TWO_FAULTS);
-  }
 } else {
-  for (const fault of faults) {
+  const singles = drawFaults({ wanted: only, times, network, random: faultRandom });
+  const drawn = areTwo ? drawPairs(singles, faultRandom) : singles.map((fault) => [fault]);
+  for (const hit of drawn.filter((_, index) => index % slice.count === slice.part - 1)) {
     if (performance.now() > endsAt) break;
-    await measure(titleOf([fault]), [fault], ONE_FAULT);
+    await measure(titleOf(hit), hit, areTwo ? TWO_FAULTS : ONE_FAULT);
   }
 }
 await visitors.stop();
 summary();
 process.exit();
+
+function sliceOf(text: string): { readonly part: number; readonly count: number } {
+  const [, part, count] = /^([1-9]\d{0,2})\/([1-9]\d{0,2})$/.exec(text) ?? [];
+  if (part !== undefined && Number(part) <= Number(count)) return { part: Number(part), count: Number(count) };
+  return settings.refuse(`--slice needs a part and their number, such as 2/10, not ${JSON.stringify(text)}`);
+}
 
 function titleOf(hit: readonly Fault[]): string {
   return hit.map(({ name, victim, says }) => `${name} ${victim.name} (${says})`).join('\n  with ');
@@ -152,21 +162,19 @@ async function measure(title: string, hit: readonly Fault[], bounds: Bounds): Pr
   const added = since(start, await additional(members));
   total.hedges += added.hedges;
   total.upstream += added.upstream;
-  print(
-    title,
-    rowsOf(
-      {
-        began,
-        healed,
-        recovered,
-        victims: hit.map(({ victim }) => victim.name),
-        visits: visitors.between(began, performance.now()),
-        hedges: added.hedges,
-        retries: added.retries,
-      },
-      bounds,
-    ),
-  );
+  const result = {
+    began,
+    healed,
+    recovered,
+    victims: hit.map(({ victim }) => victim.name),
+    victimsBefore,
+    visits: visitors.between(began, performance.now()),
+    hedges: added.hedges,
+    retries: added.retries,
+  };
+  victimsBefore = result.victims;
+  print(title, rowsOf(result, bounds));
+  for (const one of slowRequests(result, bounds)) console.log(`  slow: ${one}`);
   for (const one of left) console.log(`  not as before: ${one}`);
 }
 

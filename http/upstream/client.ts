@@ -7,10 +7,10 @@
  * connection while the request was on its way. It gets a connection of its own
  * then, as the other kept ones may have gone the same way.
  *
- * A request whose client has gone is still worked on: few servers notice. Where the
- * number of requests that a server takes is measured, such a request counts until its
- * response begins, so that a server that is too slow for its visitors does not get ever
- * more of them.
+ * A request whose client has gone is given up. Where the number of requests that a server takes is measured, this side
+ * of its connection is closed, which tells the server, and the other is read on: a server that does not notice works on,
+ * and its response says until when. Without one the request counts for as long as requests take, so that a server that
+ * is too slow for its visitors does not get ever more of them.
  * @module
  */
 import type { Duplex } from 'node:stream';
@@ -20,7 +20,9 @@ import { HOP_BY_HOP } from '../fields/forwarding-fields.ts';
 import { FieldNames, type RawHeaders, withoutFields } from '../fields/headers.ts';
 import { type Priority, visitorPriority } from '../fields/priority.ts';
 import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest } from '../message.ts';
+import type { UpstreamConnection } from './connection.ts';
 import {
+  ABANDONED_MS,
   ConnectionShares,
   type HeldBack,
   type Sharer,
@@ -143,15 +145,13 @@ export class UpstreamClient implements UpstreamRoute {
   }
 }
 
-type Shares = Pick<ConnectionShares, 'countsAbandoned' | 'done' | 'noteHeldBack' | 'responded'>;
-
-/** Longest time for which a request counts whose client has gone. */
-const ABANDONED_MS = 10_000;
+type Shares = Pick<ConnectionShares, 'countsAbandoned' | 'done' | 'leave' | 'noteHeldBack' | 'responded'>;
 
 /** Shares of what counts for no visitor. */
 const UNSHARED: Shares = {
   countsAbandoned: false,
   done: () => undefined,
+  leave: () => undefined,
   noteHeldBack: () => undefined,
   responded: () => undefined,
 };
@@ -200,7 +200,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   readonly #sink: ResponseSink;
   #body: BodySink;
   /** Flow control of the connection. */
-  #flow: Flow | undefined;
+  #flow: UpstreamConnection | undefined;
   #state: 'waiting' | 'answered' | 'abandoned' | 'done' = 'waiting';
   #abandonment: NodeJS.Timeout | undefined;
   #repeated = false;
@@ -276,10 +276,9 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
 
   abort(): void {
     if (this.#state === 'done' || this.#state === 'abandoned') return;
-    if (this.#state === 'waiting' && this.#countsOn()) {
+    if (this.#state === 'waiting' && this.#countsOn() && this.#flow?.endRequest() === true) {
       this.#state = 'abandoned';
-      this.#flow?.resume();
-      this.#abandonment = setTimeout(() => this.#endAbandoned(false), ABANDONED_MS).unref();
+      this.#abandonment = setTimeout(() => this.#endAbandoned(), ABANDONED_MS).unref();
       return;
     }
     const flow = this.#flow;
@@ -293,16 +292,16 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     return this.#shares.countsAbandoned && this.standing === 'connected' && body === undefined && upgrade === undefined;
   }
 
-  #endAbandoned(isGood: boolean): void {
+  /** Its response has begun, or the server has had the time that it may count for. */
+  #endAbandoned(): void {
     clearTimeout(this.#abandonment);
-    this.#shares.responded(this, isGood);
     const flow = this.#flow;
     this.#finish();
     flow?.abort();
   }
 
   giveUp(error: UpstreamError): void {
-    if (this.#state === 'done') return;
+    if (this.#state === 'done' || this.#state === 'abandoned') return;
     const flow = this.#flow;
     this.#finish();
     flow?.abort();
@@ -324,9 +323,12 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   }
 
   onHead(head: ResponseHead): void {
-    if (this.#state === 'abandoned') this.#endAbandoned(!FAILED.has(head.status));
-    if (this.#state !== 'waiting') return;
     const { status, statusText } = head;
+    if (this.#state === 'abandoned') {
+      this.#shares.responded(this, !FAILED.has(status));
+      this.#endAbandoned();
+    }
+    if (this.#state !== 'waiting') return;
     this.#shares.responded(this, !FAILED.has(status));
     this.#sink.onFields?.(head.headers);
     const cleaned = this.#cleaned(head.headers);
@@ -357,7 +359,12 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   }
 
   onError(error: UpstreamError): void {
-    if (this.#state === 'abandoned') this.#endAbandoned(false);
+    if (this.#state === 'abandoned') {
+      clearTimeout(this.#abandonment);
+      this.#state = 'done';
+      this.#flow = undefined;
+      this.#shares.leave(this);
+    }
     if (this.#state === 'done') return;
     if (this.#mayRepeat(error)) {
       this.#repeated = true;

@@ -17,6 +17,7 @@ import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import { UpstreamError } from './errors.ts';
 import { FairShare } from './fair-share.ts';
 import { PriorityQueue } from './priority-queue.ts';
+import { ServiceTime } from './service-time.ts';
 import { Shedding, type SheddingEvents, type ShedReason } from './shedding.ts';
 
 export interface SharesOptions {
@@ -75,8 +76,11 @@ export interface Sharer {
   connectedAt: MonotonicMs;
 }
 
-/** Stage of a request between its beginning and its end. */
-export type Standing = 'waiting' | 'connected';
+/**
+ * Stage of a request between its beginning and its end. `left`: its client has gone and its connection is closed, but
+ * the server may work on.
+ */
+export type Standing = 'waiting' | 'connected' | 'left';
 
 /** A response that comes as slowly as its reader takes it. */
 export interface HeldBack {
@@ -87,6 +91,9 @@ export interface HeldBack {
 /** By default. */
 export const VISITOR_SHARE = 1 / 4;
 export const MIN_READ_RATE = 16 * 1024;
+
+/** Longest time for which a request counts whose client has gone. */
+export const ABANDONED_MS = 10_000;
 
 /** Minimum time over which a reader's rate is measured before it is found too slow. */
 const MEASURED_MS = 1_000;
@@ -130,6 +137,7 @@ export class ConnectionShares implements UpstreamLoad {
   #started = 0;
   #startedBefore = 0;
   readonly #shedding: Shedding;
+  readonly #serviceTime = new ServiceTime();
   /** Responses that were held back by their readers at some time, in the order in which they first were. */
   readonly #slow = new Map<Sharer, { since: MonotonicMs; bytes: number }>();
   readonly #minBytesPerMs: number;
@@ -159,6 +167,11 @@ export class ConnectionShares implements UpstreamLoad {
   /** True if a request counts until its response, though its client has gone. */
   get countsAbandoned(): boolean {
     return this.#options.limit !== undefined;
+  }
+
+  /** Connections that a visitor holds, those of requests that it has left included. */
+  heldBy(visitor: string): number {
+    return this.#connections.heldBy(visitor);
   }
 
   /** Requests that wait. */
@@ -216,7 +229,30 @@ export class ConnectionShares implements UpstreamLoad {
     const { limit } = this.#options;
     if (limit === undefined || one.standing !== 'connected') return;
     const now = this.#now();
-    limit.responded(msBetween(one.connectedAt, now), isGood, this.#connections.taken, this.#waitsForServer, now);
+    const ms = msBetween(one.connectedAt, now);
+    this.#serviceTime.observe(ms, true);
+    limit.responded(ms, isGood, this.#connections.taken, this.#waitsForServer, now);
+  }
+
+  /**
+   * The server has closed the connection of a request whose client has gone. Whether it works on is not known: the
+   * request counts for as long as it is likely to take, and against the share of its visitor for as long as it could,
+   * so that nobody gets a larger share by leaving.
+   */
+  leave(one: Sharer): void {
+    if (one.standing !== 'connected') {
+      this.done(one);
+      return;
+    }
+    one.standing = 'left';
+    const elapsedMs = msBetween(one.connectedAt, this.#now());
+    this.#serviceTime.observe(elapsedMs, false);
+    const likelyMs = Math.min(ABANDONED_MS, Math.max(elapsedMs, this.#serviceTime.meanMs ?? ABANDONED_MS));
+    setTimeout(() => {
+      this.#connections.release(undefined);
+      this.#startSoon();
+      setTimeout(() => this.#connections.leave(one.visitor), ABANDONED_MS - likelyMs).unref();
+    }, likelyMs).unref();
   }
 
   /** Its connection is free, or it waits no more. */
@@ -227,7 +263,11 @@ export class ConnectionShares implements UpstreamLoad {
     if (standing === 'waiting') this.#endWait(one);
     if (standing !== 'connected') return;
     this.#connections.release(one.visitor);
-    // Not before the connection can be used again.
+    this.#startSoon();
+  }
+
+  /** Not before the connection can be used again. */
+  #startSoon(): void {
     if (this.#queue.size > 0) queueMicrotask(() => this.#startWaiting());
   }
 

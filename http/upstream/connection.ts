@@ -53,6 +53,8 @@ export class UpstreamConnection implements Flow {
   #head: RequestHead | undefined;
   #sink: ResponseSink | undefined;
   #upload: Upload | undefined;
+  /** True if this side is closed, as the response is not wanted any more. */
+  #hasEndedRequest = false;
 
   constructor(pool: UpstreamPool, serverName: string | undefined, isForUpgrade: boolean) {
     this.#pool = pool;
@@ -190,6 +192,18 @@ export class UpstreamConnection implements Flow {
     this.destroy();
   }
 
+  /**
+   * Closes this side, so that the server can notice that the response is not wanted; the head is read if it comes.
+   *
+   * @returns False if nothing of the request has been sent, or its head has come.
+   */
+  endRequest(): boolean {
+    if (this.#phase !== 'head') return false;
+    this.#hasEndedRequest = true;
+    this.#socket.end();
+    return true;
+  }
+
   destroy(): void {
     this.#phase = 'failing';
     this.#upload?.stop();
@@ -255,6 +269,7 @@ export class UpstreamConnection implements Flow {
 
   /** Remembers for how long the server keeps an idle connection, if this was one: it may carry a request already. */
   #noteClosed(): void {
+    if (this.#hasEndedRequest) return;
     const now = monotonicNow();
     const isUnread = this.#phase === 'looking' || this.#phase === 'head';
     const idleMs = this.#phase === 'idle' ? msBetween(this.#since, now) : isUnread ? this.#idleBeforeMs : undefined;

@@ -71,6 +71,11 @@ export class FairShare {
 
   release(visitor: string | undefined, units = 1): void {
     this.#taken -= units;
+    this.leave(visitor, units);
+  }
+
+  /** Counts units for the visitor no more that have been released for no visitor. */
+  leave(visitor: string | undefined, units = 1): void {
     if (visitor === undefined) return;
     const left = this.heldBy(visitor) - units;
     if (left > 0) this.#held.set(visitor, left);

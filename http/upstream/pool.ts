@@ -22,7 +22,7 @@
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { LONG_AGO, later, type MonotonicMs, monotonicNow } from '../../lib/clock.ts';
-import type { Flow, ResponseSink, UpstreamRequest } from '../message.ts';
+import type { ResponseSink, UpstreamRequest } from '../message.ts';
 import { UpstreamConnection } from './connection.ts';
 import { failedBy } from './errors.ts';
 import { isRepeatable, KeepAlive } from './keep-alive.ts';
@@ -122,7 +122,7 @@ export class UpstreamPool {
    * @param isFresh - Whether it gets a connection of its own, none that was used before.
    * @throws {HttpError} for a request that is not written.
    */
-  send(request: UpstreamRequest, sink: ResponseSink, isFresh: boolean): Flow {
+  send(request: UpstreamRequest, sink: ResponseSink, isFresh: boolean): UpstreamConnection {
     if (this.#state === 'destroyed') throw failedBy('shutdown');
     const head = requestHead(request);
     const serverName = this.#serverNameFor(head.host);

@@ -137,29 +137,48 @@ export function describeKinds(): string {
  * Returns the named faults in random order, each at a random member of its role.
  *
  * @param wanted - Names such as `stopped`, for all members that it may hit, or `stopped:shield`; empty: all.
+ * @param times - Number of times that each of them comes.
  */
-export function drawFaults(wanted: readonly string[], { members }: Network, random: Random): Fault[] {
+export function drawFaults(drawing: {
+  readonly wanted: readonly string[];
+  readonly times: number;
+  readonly network: Network;
+  readonly random: Random;
+}): Fault[] {
+  const { wanted, times, network, random } = drawing;
   const names = FAULT_NAMES.filter(
     (name) => wanted.length === 0 || wanted.includes(name) || wanted.includes(name.split(':')[0] as string),
   );
-  return shuffled(names, random).map((name): Fault => {
-    const [kind = '', role = ''] = name.split(':');
-    const { says, begin } = KINDS[kind] as FaultKind;
-    const candidates = members.filter((member) => member.role === role);
-    const victim = candidates[Math.floor(random() * candidates.length)] as Member;
-    let end: (() => Promise<void> | void) | undefined;
-    return {
-      name,
-      says,
-      victim,
-      async begin() {
-        end = await begin(victim);
-      },
-      async end() {
-        await end?.();
-      },
-    };
+  const repeated = Array.from({ length: times }, () => names).flat();
+  return shuffled(repeated, random).map((name) => drawFault(name, network, random));
+}
+
+/** Returns each fault with another one of them, at another member. */
+export function drawPairs(faults: readonly Fault[], random: Random): Fault[][] {
+  return faults.flatMap((first) => {
+    const others = faults.filter(({ victim }) => victim !== first.victim);
+    const second = others[Math.floor(random() * others.length)];
+    return second === undefined ? [] : [[first, second]];
   });
+}
+
+function drawFault(name: string, { members }: Network, random: Random): Fault {
+  const [kind = '', role = ''] = name.split(':');
+  const { says, begin } = KINDS[kind] as FaultKind;
+  const candidates = members.filter((member) => member.role === role);
+  const victim = candidates[Math.floor(random() * candidates.length)] as Member;
+  let end: (() => Promise<void> | void) | undefined;
+  return {
+    name,
+    says,
+    victim,
+    async begin() {
+      end = await begin(victim);
+    },
+    async end() {
+      await end?.();
+    },
+  };
 }
 
 /** Fisher and Yates. */

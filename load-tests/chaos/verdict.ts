@@ -17,6 +17,8 @@ export interface FaultTimes {
 export interface FaultResult extends FaultTimes {
   /** Names of what was hit: requests to an edge among them are counted apart. */
   readonly victims: readonly string[];
+  /** The same of the fault before this one. */
+  readonly victimsBefore: readonly string[];
   readonly visits: readonly Visit[];
   /** Additional requests between nodes and to the origin, meanwhile. */
   readonly hedges: number;
@@ -38,7 +40,8 @@ export const ONE_FAULT: Bounds = { errors: 0, p99Ms: 250, maxMs: 2_000, recovery
 export const TWO_FAULTS: Bounds = { errors: undefined, p99Ms: undefined, maxMs: 5_000, recoveryMs: undefined };
 
 export function rowsOf(result: FaultResult, bounds: Bounds): Row[] {
-  const { visits, victims, began, healed, recovered } = result;
+  const { victims, began, healed, recovered } = result;
+  const visits = visitsOf(result);
   const counted = visits.filter(({ edge }) => !victims.includes(edge));
   const aside = visits.length - counted.length;
   const failed = counted.filter(({ error }) => error !== undefined);
@@ -75,6 +78,26 @@ export function rowsOf(result: FaultResult, bounds: Bounds): Row[] {
     { what: 'duration of the fault, s', value: ((healed - began) / 1_000).toFixed(1) },
   ];
 }
+
+/** Without those to an edge that the fault before has hit, from its time: its packets were lost, and are sent again late. */
+function visitsOf({ visits, victimsBefore, began }: FaultResult): Visit[] {
+  return visits.filter((visit) => visit.began >= began || !victimsBefore.includes(visit.edge));
+}
+
+/** Lines about the requests that took longer than they may, the longest first. */
+export function slowRequests(result: FaultResult, { maxMs }: Bounds): string[] {
+  const { victims, began } = result;
+  return visitsOf(result)
+    .filter((visit) => !victims.includes(visit.edge) && visit.ended - visit.began > maxMs)
+    .sort((a, b) => b.ended - b.began - (a.ended - a.began))
+    .slice(0, MAX_SLOW)
+    .map((visit) => {
+      const [at, waited] = [visit.began - began, visit.ended - visit.began].map((ms) => (ms / 1_000).toFixed(1));
+      return `${visit.edge} ${visit.path} ${waited} s, from ${at} s on: ${visit.error ?? visit.cacheStatus}`;
+    });
+}
+
+const MAX_SLOW = 8;
 
 /** Requests while nodes are started again, one after the other: each has a response, of this edge or of another. */
 export function rollingRows(visits: readonly Visit[], repeated: number): Row[] {

@@ -23,6 +23,7 @@ export interface Visit {
   readonly error: string | undefined;
   readonly isWrong: boolean;
   readonly isStale: boolean;
+  readonly cacheStatus: string;
   /** False if the visitor asks another edge after this, as it had no response. */
   readonly isFinal: boolean;
 }
@@ -149,6 +150,7 @@ export class Visitors {
       error,
       isWrong,
       isStale,
+      cacheStatus,
       isFinal: isLast || !isUnanswered,
     });
     if ((isWrong || isStale) && this.#shown++ < MAX_SHOWN) {

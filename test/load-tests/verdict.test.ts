@@ -12,9 +12,10 @@ const RIGHT: Visit = {
   isWrong: false,
   isStale: false,
   isFinal: true,
+    cacheStatus: '',
 };
 
-const TIMES = { began: 0, healed: 4_000, recovered: 5_000, victims: ['west-1'], hedges: 0, retries: 0 };
+const TIMES = { began: 0, healed: 4_000, recovered: 5_000, victims: ['west-1'], victimsBefore: ['east-2'], hedges: 0, retries: 0 };
 
 function broken(visits: readonly Visit[], times: Partial<typeof TIMES> = {}, bounds = ONE_FAULT): string[] {
   const rows = rowsOf({ ...TIMES, ...times, visits }, bounds);
@@ -32,6 +33,17 @@ for (const { what, visits, breaks, two = breaks } of [
     what: 'a wrong body from the victim',
     visits: [...many, { ...RIGHT, edge: 'west-1', isWrong: true }],
     breaks: ['wrong bodies'],
+  },
+  {
+    what: 'a request to the victim of the fault before, from its time',
+    visits: [...many, { ...RIGHT, edge: 'east-2', began: -7_000, error: 'ECONNRESET' }],
+    breaks: [],
+  },
+  {
+    what: 'a later one to that edge',
+    visits: [...many, { ...RIGHT, edge: 'east-2', error: 'ECONNRESET' }],
+    breaks: ['errors'],
+    two: [],
   },
   {
     what: 'something too old',

@@ -127,22 +127,74 @@ for (const { rule, method, hasLimit, body, counts } of [
   test(`a request whose client has gone ${rule}`, async (t) => {
     const arrived = Promise.withResolvers<Socket>();
     await using(
-      (socket) => arrived.resolve(socket),
+      (socket) => {
+        socket.allowHalfOpen = counts; // works on, as most servers do
+        arrived.resolve(socket);
+      },
       async (client) => {
         const given = body ? { method, body: Readable.from(['ab']) } : { method };
         const { flow } = send(client, '/', given);
         const socket = await arrived.promise;
-        const closed = once(socket, 'close');
+        const [told, closed] = [once(socket, 'end'), once(socket, 'close')];
         flow.abort();
+        if (counts) await told;
         t.equal(client.inFlight, counts ? 1 : 0);
-        if (counts) socket.write(OK);
+        if (counts) socket.end(OK);
         await closed;
-        t.equal(client.inFlight, 0);
+        while (client.inFlight > 0) await sleep(5);
       },
       hasLimit ? { limit: new ConcurrencyLimit(10) } : {},
     );
   });
 }
+
+test('a request whose client has gone, and whose server has closed, counts for as long as requests take', async (t) => {
+  const arrived: Socket[] = [];
+  const shapes: string[] = [];
+  await using(
+    (socket, head) => {
+      shapes.push(head.slice(0, 9));
+      if (head.startsWith('GET /ok')) setTimeout(() => socket.write(OK), 30);
+      else arrived.push(socket);
+    },
+    async (client) => {
+      t.equal(await send(client, '/ok').done, 'ok');
+      const { flow } = send(client, '/hangs');
+      while (arrived.length === 0) await sleep(5);
+      const closed = once(arrived[0] as Socket, 'close');
+      const began = performance.now();
+      flow.abort();
+      await closed;
+      t.equal(client.inFlight, 1);
+      while (client.inFlight > 0 && performance.now() - began < 8_000) await sleep(5);
+      t.equal(client.inFlight, 0);
+      t.equal(client.shares.heldBy('a visitor'), 0);
+      t.strictSame(shapes, ['GET /ok H', 'GET /hang'], 'it is not sent again');
+    },
+    { limit: new ConcurrencyLimit(10) },
+  );
+});
+
+test('a visitor that leaves keeps its share of the connections taken', async (t) => {
+  await using(
+    (socket, head) => {
+      if (head.startsWith('GET /ok')) socket.write(OK);
+    },
+    async (client) => {
+      t.equal(await send(client, '/ok').done, 'ok');
+      for (let i = 0; i < 2; i++) {
+        const { flow } = send(client, '/hangs', { visitor: 'one' });
+        await sleep(50);
+        flow.abort();
+      }
+      const began = performance.now();
+      while (client.inFlight > 0 && performance.now() - began < 8_000) await sleep(5);
+      t.equal(client.inFlight, 0);
+      t.equal(client.shares.heldBy('one'), 2);
+    },
+    { limit: new ConcurrencyLimit(10) },
+  );
+});
 
 const MAX_AGE_MS = 300;
 
