@@ -20,7 +20,6 @@ import type { EpochMs } from '../lib/clock.ts';
 import { type Component, type ComponentEvents, Components, CurrentConfig } from '../lib/components.ts';
 import { CONTROL_LIFETIME } from '../telemetry/control-listener.ts';
 import { openNodeTrust } from '../telemetry/node-certificates.ts';
-import { Repeated } from '../telemetry/repeated.ts';
 import { nodeControl } from '../tier/control.ts';
 import { countMatches } from '../tier/dry-run.ts';
 import { reportHealth } from '../tier/health-report.ts';
@@ -37,7 +36,8 @@ import { HotKeys } from './hot.ts';
 import { type OriginAccess, Peers } from './peers.ts';
 import { VisitorPipeline } from './pipeline.ts';
 import { PreparedResponses } from './prepared-responses.ts';
-import { type OnLimited, RateLimits } from './rate-limits.ts';
+import { RateLimits, reportLimited } from './rate-limits.ts';
+import { RegionLimits } from './region-limits.ts';
 import { EdgeRouting } from './routing.ts';
 import { isProxy, senderOf } from './senders.ts';
 import { type EdgeContext, idNameOf, readUpgrade, requestId } from './visitor.ts';
@@ -132,6 +132,7 @@ export async function startEdge(options: EdgeOptions): Promise<EdgeNode> {
           ...tierTrust(core, () => config.value),
           matches: (records) => countMatches(core, records),
           explain: (question) => explainVisit(parts.visits.current, question),
+          limits: (message) => parts.regionLimits.hear(message),
           routing: routingOf(parts, options),
           address: edge.tier,
           reusePort,
@@ -274,6 +275,7 @@ async function startParts(
     () => new RateLimits(region.sites, reportLimited(core), worker === undefined ? undefined : name),
     { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
   );
+  const regionLimits = new RegionLimits(rateLimits, (key) => peers.countsOwner(key));
   const prepared = await components.start('prepared', () => new PreparedResponses(name, region), {
     update: (part, next) => part.update(next),
     close: (part) => part.close(),
@@ -325,17 +327,19 @@ async function startParts(
             }),
           { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
         );
-  return { config, core, disk, peers, geo, prepared, visits, front, onRequest, tls, connections: new AddressCounts() };
-}
-
-/** Returns what counts requests beyond a rate limit, and logs them, once a second at most. */
-function reportLimited({ log, metrics }: NodeCore): OnLimited {
-  const repeated = new Repeated();
-  return (site, { name: limit, action }) => {
-    metrics.rateLimited(site, limit, action);
-    repeated.note(`${site} ${limit}`, (count) => {
-      log.warn({ site, limit, action, count }, `requests beyond the rate limit ${limit} of site ${site}`);
-    });
+  return {
+    config,
+    core,
+    disk,
+    peers,
+    geo,
+    prepared,
+    visits,
+    front,
+    onRequest,
+    tls,
+    regionLimits,
+    connections: new AddressCounts(),
   };
 }
 

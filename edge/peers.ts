@@ -9,6 +9,7 @@ import { Ring } from '../tier/ring.ts';
 import { Targets } from '../tier/targets.ts';
 import { peerTls } from '../trust/connector.ts';
 import type { NodeCertificates } from '../trust/node-certificates.ts';
+import type { CountsOwner } from './region-limits.ts';
 
 /** The origin, asked by the edge itself when no shield answers; wired in by the command. */
 export interface OriginAccess {
@@ -124,6 +125,16 @@ export class Peers {
   /** @returns Names of the edges that own the key, nearest first; those after the first stand in for it. */
   ownerNames(key: string): readonly string[] {
     return this.#ring.successors(key);
+  }
+
+  /** @returns The edge that adds up what all count for a rate limit and a key; undefined: this one. */
+  countsOwner(key: string): CountsOwner | undefined {
+    for (const name of this.#ring.successors(key)) {
+      if (name === this.#self) return undefined;
+      const client = this.#client(name) as NodeClient;
+      if (!client.health.isLeftOut) return { name, askJson: (body) => client.ask(this.#self, 'limits', body) };
+    }
+    return undefined;
   }
 
   /** @returns Whose the key is, to be remembered for as long as `version` stays. */

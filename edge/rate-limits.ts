@@ -1,6 +1,7 @@
 /**
- * Rate limits of sites, at one edge. Each thread counts for itself and isShared the others of the edge what it has
- * counted, a few times a second: no request waits for that (docs/adr/0030-rate-limits.md).
+ * Rate limits of sites, at one edge. Each thread counts for itself and tells the others of the edge what it has
+ * counted, a few times a second, as it does other edges (edge/region-limits.ts): no request waits for that
+ * (docs/adr/0030-rate-limits.md).
  * @module
  */
 import { BroadcastChannel } from 'node:worker_threads';
@@ -12,6 +13,8 @@ import { fieldValue, type RawHeaders } from '../http/fields/headers.ts';
 import type { MonotonicMs } from '../lib/clock.ts';
 import { monotonicNow } from '../lib/clock.ts';
 import { RateCounts } from '../lib/rate-counts.ts';
+import { Repeated } from '../telemetry/repeated.ts';
+import type { NodeCore } from '../tier/node-core.ts';
 
 /** A request, as far as limits depend on it. */
 export interface LimitedRequest {
@@ -38,10 +41,12 @@ const MAX_SHARED_KEYS = 10_000;
 /** Characters of a header value that count. */
 const MAX_VALUE = 256;
 
-interface SharedCounts {
+/** Requests that came at another thread or another edge. */
+export interface CountedRequests {
+  /** Site, name and config of the limit. */
   readonly limit: string;
-  readonly keys: readonly string[];
-  readonly counts: readonly number[];
+  readonly key: string;
+  readonly count: number;
 }
 
 /** Limits of one site. */
@@ -66,6 +71,8 @@ export class RateLimits {
   #limits = new Map<string, Limit>();
   #sites = new Map<string, SiteLimits>();
   #timer: NodeJS.Timeout | undefined;
+  /** Receiver of what this thread has counted since it was last called; set before requests come. */
+  onCounted: ((counted: readonly CountedRequests[]) => void) | undefined;
 
   /** @param edge - Name under which threads of one edge tell each other; absent: it has only this one. */
   constructor(
@@ -79,7 +86,7 @@ export class RateLimits {
     if (edge !== undefined) {
       const channel = new BroadcastChannel(`seawall-rate-limits-${edge}`);
       channel.onmessage = (message: unknown) =>
-        this.#receive((message as { readonly data: readonly SharedCounts[] }).data);
+        this.#add((message as { readonly data: readonly CountedRequests[] }).data);
       (channel as unknown as { unref(): void }).unref();
       this.#channel = channel;
     }
@@ -114,12 +121,30 @@ export class RateLimits {
     this.#channel?.close();
   }
 
+  /**
+   * Counts requests that came at another edge, for all threads of this one.
+   *
+   * @returns For each count, the milliseconds until the bucket of the key is full again; undefined for a limit that is
+   * not known, as the edges have not got the same config yet.
+   */
+  hear(counted: readonly CountedRequests[]): (number | undefined)[] {
+    this.#channel?.postMessage(counted);
+    this.#add(counted);
+    const now = this.#now();
+    return counted.map(({ limit, key }) => this.#limits.get(limit)?.counts.fullIn(key, now));
+  }
+
+  /** The bucket of a key is not full again before so many milliseconds. */
+  raise(limit: string, key: string, fullInMs: number): void {
+    this.#limits.get(limit)?.counts.raise(key, fullInMs, this.#now());
+  }
+
   #ofSite(site: string, limits: readonly Limit[]): SiteLimits {
-    const isShared = this.#channel !== undefined;
     return {
       usesPath: limits.some(({ config }) => config.path !== undefined),
       refusal: (request, visitor, path) => {
         const now = this.#now();
+        const isShared = this.#channel !== undefined || this.onCounted !== undefined;
         let refusal: Refusal | undefined;
         for (const limit of limits) {
           if (!limit.isFor(request.method, path)) continue;
@@ -128,29 +153,29 @@ export class RateLimits {
           this.#onLimited(site, limit.config);
           if (limit.config.action === 'refuse') refusal ??= { limit: limit.config, waitMs };
         }
-        if (isShared) this.#timer ??= setTimeout(() => this.#share(), SHARE_MS).unref();
+        if (isShared) this.#timer ??= setTimeout(() => this.share(), SHARE_MS).unref();
         return refusal;
       },
     };
   }
 
-  #share(): void {
+  /** Tells others what was counted; called by itself. */
+  share(): void {
+    clearTimeout(this.#timer);
     this.#timer = undefined;
-    const shared: SharedCounts[] = [];
-    for (const [id, limit] of this.#limits) {
-      const counts = limit.counted();
-      if (counts.size > 0) shared.push({ limit: id, keys: [...counts.keys()], counts: [...counts.values()] });
+    const counted: CountedRequests[] = [];
+    for (const [limit, own] of this.#limits) {
+      for (const [key, count] of own.counted()) counted.push({ limit, key, count });
     }
-    if (shared.length > 0) this.#channel?.postMessage(shared);
+    if (counted.length === 0) return;
+    this.#channel?.postMessage(counted);
+    this.onCounted?.(counted);
   }
 
-  #receive(shared: readonly SharedCounts[]): void {
+  #add(counted: readonly CountedRequests[]): void {
     const now = this.#now();
-    for (const { limit: id, keys, counts } of shared) {
-      const limit = this.#limits.get(id);
-      if (limit === undefined) continue; // of another version of the config
-      for (let i = 0; i < keys.length; i++) limit.counts.add(keys[i] as string, counts[i] as number, now);
-    }
+    // A limit that is not known is of another version of the config.
+    for (const { limit, key, count } of counted) this.#limits.get(limit)?.counts.add(key, count, now);
   }
 }
 
@@ -214,4 +239,15 @@ export function refusalFields({ limit: { name, requests, per }, waitMs }: Refusa
     ...['RateLimit-Policy', `"${name}";q=${requests};w=${Math.ceil(per / 1_000)}`],
     ...['RateLimit', `"${name}";r=0;t=${seconds}`],
   ];
+}
+
+/** Returns what counts requests beyond a rate limit, and logs them, once a second at most. */
+export function reportLimited({ log, metrics }: Pick<NodeCore, 'log' | 'metrics'>): OnLimited {
+  const repeated = new Repeated();
+  return (site, { name: limit, action }) => {
+    metrics.rateLimited(site, limit, action);
+    repeated.note(`${site} ${limit}`, (count) => {
+      log.warn({ site, limit, action, count }, `requests beyond the rate limit ${limit} of site ${site}`);
+    });
+  };
 }

@@ -19,6 +19,9 @@ export interface RateCountsOptions {
 
 const MAX_KEYS = 65_536;
 
+/** What a key can have used up, in times of what it may have. */
+const MAX_DEBT = 2;
+
 export class RateCounts {
   readonly #perMs: number;
   /** Time after which one more request is free. */
@@ -53,11 +56,24 @@ export class RateCounts {
     return 0;
   }
 
-  /** Counts requests that came elsewhere. */
+  /**
+   * Counts requests that came elsewhere, and were let through there: what a key got too many of is missing afterwards,
+   * up to once what it may have.
+   */
   add(key: string, count: number, at: MonotonicMs): void {
+    this.raise(key, this.fullIn(key, at) + this.#eachMs * count, at);
+  }
+
+  /** Returns the milliseconds until all requests of the key are free again. */
+  fullIn(key: string, at: MonotonicMs): number {
+    return Math.max(0, this.#fullAt(key) - millisecondsOf(at));
+  }
+
+  /** All requests of the key are free again after this time, and not before. */
+  raise(key: string, fullInMs: number, at: MonotonicMs): void {
     const now = millisecondsOf(at);
-    const full = Math.max(this.#fullAt(key), now) + this.#eachMs * count;
-    this.#set(key, Math.min(full, now + this.#perMs), now);
+    const full = now + Math.min(fullInMs, this.#perMs * MAX_DEBT);
+    if (full > this.#fullAt(key)) this.#set(key, full, now);
   }
 
   #fullAt(key: string): number {

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { type RawHeaders, withField } from '../http/fields/headers.ts';
+import { WholeBody } from '../http/http1/whole-body.ts';
 import type { BodySink, Flow, ResponseHead, ResponseSink, UpstreamRequest, Version } from '../http/message.ts';
 import { MAX_RESPONSE_HEADER_BYTES, UpstreamClient } from '../http/upstream/client.ts';
 import type { UpstreamError } from '../http/upstream/errors.ts';
@@ -12,6 +13,7 @@ import type { Target } from './failover.ts';
 import type { Probe } from './prober.ts';
 import {
   formatHeartbeat,
+  formatMessage,
   formatTierCall,
   HEARTBEAT_TARGET,
   readVersion,
@@ -28,6 +30,10 @@ const LEFT_OUT = { failures: 3, firstPauseMs: 500, maxPauseMs: 10_000 };
 
 /** Nodes are near each other, or at least up: one that takes longer to connect to is down. */
 const CONNECT_TIMEOUT_MS = 2_000;
+
+/** Maximum wait for the answer to a message, and its size. */
+const MESSAGE_TIMEOUT_MS = 2_000;
+const MAX_ANSWER_BYTES = 2 ** 20;
 
 /** Maximum head between nodes, with room for the fields that nodes add to an origin's. */
 const MAX_HEAD_BYTES = MAX_RESPONSE_HEADER_BYTES * 2;
@@ -106,6 +112,44 @@ export class NodeClient {
       },
       ...(onTry && { onTry }),
     };
+  }
+
+  /**
+   * Sends a message that counts for no visitor.
+   *
+   * @returns What it answers; rejects if that is not 200 with JSON, or takes longer than two seconds.
+   */
+  ask(from: string, ask: 'limits', body: object): Promise<unknown> {
+    const bytes = Buffer.from(JSON.stringify(body));
+    const request = {
+      method: 'POST',
+      target: '/',
+      headers: ['Host', 'message.invalid', TIER_FIELD, formatMessage(from, ask, this.#secret)],
+      body: new WholeBody(bytes),
+    };
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const flow = this.#client.probe(request, {
+      onInterim: () => undefined,
+      onHead: ({ status }) => {
+        if (status !== 200) reject(new Error(`${this.name} answered ${status}`));
+      },
+      onData: (chunk) => {
+        size += chunk.length;
+        if (size > MAX_ANSWER_BYTES) reject(new Error(`${this.name} answered too much`));
+        else chunks.push(Buffer.from(chunk));
+      },
+      onEnd: () => resolve(Buffer.concat(chunks).toString()),
+      onError: reject,
+    });
+    const timer = setTimeout(() => reject(new Error(`${this.name} did not answer`)), MESSAGE_TIMEOUT_MS).unref();
+    return promise
+      .finally(() => {
+        clearTimeout(timer);
+        flow.abort();
+      })
+      .then((text) => JSON.parse(text as string) as unknown);
   }
 
   /** Ends kept connections at once; requests under way get to their end. */

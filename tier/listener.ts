@@ -26,6 +26,7 @@ import type { Authentication } from '../trust/authentication.ts';
 import { cacheRequest, type Routing } from './cache-request.ts';
 import { answerMatches, type CountMatches } from './dry-run.ts';
 import { answerExplanation, type Explain } from './explain.ts';
+import { answerJson } from './json-answer.ts';
 import type { Finishing, NodeCore, ServedSite } from './node-core.ts';
 import {
   cacheReply,
@@ -57,6 +58,8 @@ export interface TierListenerOptions {
   /** Counts stored responses for dry runs. */
   readonly matches: CountMatches;
   readonly explain: Explain;
+  /** Takes what another edge has counted for rate limits; absent: no edge tells this node. */
+  readonly limits?: ((message: unknown) => object) | undefined;
   readonly routing: RoutingFor;
   /** True if other threads listen on the address as well. */
   readonly reusePort?: boolean;
@@ -83,7 +86,7 @@ export async function listenForNodes(started: Started, given: TierListenerOption
     trace: RequestTrace | undefined,
   ): UpgradeCall => {
     const call = readTierCall(headers, connection, options.authentication);
-    if (call.ask === 'matches' || call.ask === 'explain') throw new HttpError('bad_request');
+    if (call.ask !== 'owner' && call.ask !== 'shield') throw new HttpError('bad_request');
     const target = parseRequestTarget(method, text, headers);
     const served = core.siteOf(target.host);
     const { id, visitor } = call;
@@ -118,6 +121,9 @@ export async function listenForNodes(started: Started, given: TierListenerOption
     },
   };
 }
+
+/** Bytes of a message about rate limits. */
+const MAX_LIMITS_BYTES = 4 * 2 ** 20;
 
 /** Each section names the request, and so is met once. */
 function recogniserFor(limits: LimitsConfig): Recogniser {
@@ -200,6 +206,12 @@ function receive(context: TierRequest): 'cache' | 'done' {
   }
   if (call.ask === 'explain') {
     void answerExplanation(options.explain, exchange);
+    return 'done';
+  }
+  if (call.ask === 'limits') {
+    const { limits } = options;
+    if (limits === undefined) throw new HttpError('bad_request');
+    void answerJson(exchange, MAX_LIMITS_BYTES, limits);
     return 'done';
   }
   checkHead(exchange, core.limits.max_headers * 2);

@@ -29,6 +29,11 @@ export function formatHeartbeat(from: string, secret: string | undefined): strin
   return formatTierField({ secret, from, ask: token('heartbeat') });
 }
 
+/** Formats the field of a message in JSON. */
+export function formatMessage(from: string, ask: 'limits', secret: string | undefined): string {
+  return formatTierField({ secret, from, ask: token(ask) });
+}
+
 /**
  * Returns whether the request is a heartbeat.
  *
@@ -64,8 +69,9 @@ export interface TierCall {
    * `owner`: an edge asks the owner of the key, which then goes to the shield, never to a third edge.
    * `matches`: a control node asks how many stored responses a purge would match (tier/dry-run.ts).
    * `explain`: a control node asks what this node would do with a request (tier/explain.ts).
+   * `limits`: an edge tells what it has counted for rate limits (edge/region-limits.ts).
    */
-  readonly ask: 'owner' | 'shield' | 'matches' | 'explain';
+  readonly ask: 'owner' | 'shield' | 'matches' | 'explain' | 'limits';
   /** Block of addresses of the visitor, whose share of connections the request counts against. */
   readonly visitor?: string | undefined;
   /** Precedence of the request, if its header section does not say it. */
@@ -131,6 +137,7 @@ const PERMISSIONS_OF: Readonly<Record<TierCall['ask'], Permission>> = {
   shield: 'ask_shield',
   matches: 'count_matches',
   explain: 'explain_request',
+  limits: 'share_limits',
 };
 
 /** Formats a node's metadata of a response to another one: `seq=12, journal="…", was-fresh, personal`. */

@@ -34,6 +34,6 @@ function refusalOf(
 ): PeerRefusal | undefined {
   if (identity.role !== 'edge') return undefined;
   const isNamed = edges.some(({ name }) => name === identity.name);
-  if (permission === 'ask_owner') return isNamed ? undefined : 'peer_unknown';
+  if (permission === 'ask_owner' || permission === 'share_limits') return isNamed ? undefined : 'peer_unknown';
   return identity.region === region && !isNamed ? 'peer_unknown' : undefined;
 }

@@ -8,6 +8,11 @@ export const PERMISSIONS = {
   ask_owner: { roles: ['edge'], at: 'edge', meaning: 'ask an edge of the same region as the owner of a key' },
   ask_shield: { roles: ['edge'], at: 'shield', meaning: 'ask a shield' },
   heartbeat: { roles: ['edge'], at: 'edge, shield', meaning: 'ask whether it answers' },
+  share_limits: {
+    roles: ['edge'],
+    at: 'edge',
+    meaning: 'tell an edge of the same region what it has counted for rate limits',
+  },
   count_matches: {
     roles: ['control'],
     at: 'edge, shield',

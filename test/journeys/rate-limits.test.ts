@@ -3,6 +3,7 @@
  * them.
  */
 import { Agent } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Test, test } from 'tap';
 import { type Network, type NetworkOptions, startNetwork } from '../support/network.ts';
 import { startOrigin, text } from '../support/origin.ts';
@@ -92,4 +93,21 @@ test('a limit of some paths goes by their normal form', async (t) => {
     t.equal((await ask(edge, path)).status, 429, path);
   }
   t.equal((await ask(edge, '/other')).status, 200);
+});
+
+test('the edges of a region count together', async (t) => {
+  const requests = 100;
+  const network = await limited(t, {
+    regions: { eu: 2 },
+    site: { rate_limits: [{ name: 'few', requests, per: '100m' }] },
+  });
+  const visit = async (edge: string): Promise<number> => (await ask(network.at(edge), '/same')).status;
+  for (const used of ['eu-1', 'eu-2']) for (let i = 0; i < requests / 2 - 5; i++) t.equal(await visit(used), 200);
+  let more = 0;
+  while ((await visit('eu-1')) === 200 && more < requests) {
+    more++;
+    await sleep(200);
+  }
+  t.ok(more < 40, `${more} requests beyond ${requests - 10}`);
+  t.equal(await visit('eu-1'), 429);
 });

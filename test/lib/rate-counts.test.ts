@@ -19,13 +19,24 @@ test('each key has a count of its own', async (t) => {
   t.ok(counts.take('a', monotonicMs(0)) > 0);
 });
 
-test('what came elsewhere counts, and never for longer than one time of the limit', async (t) => {
+test('what came elsewhere counts, and never for longer than two times of the limit', async (t) => {
   const counts = new RateCounts({ requests: 10, perMs: 1_000 });
   counts.add('a', 9, monotonicMs(0));
   t.equal(counts.take('a', monotonicMs(0)), 0);
   t.ok(counts.take('a', monotonicMs(0)) > 0);
   counts.add('a', 1_000_000, monotonicMs(0));
-  t.equal(counts.take('a', monotonicMs(1_000)), 0);
+  t.equal(counts.take('a', monotonicMs(1_000)), 100);
+  t.equal(counts.take('a', monotonicMs(1_100)), 0);
+});
+
+test('what is known of a key elsewhere is never less than what is known here', async (t) => {
+  const counts = new RateCounts({ requests: 10, perMs: 1_000 });
+  counts.raise('a', 950, monotonicMs(0));
+  t.equal(counts.fullIn('a', monotonicMs(0)), 950);
+  counts.raise('a', 200, monotonicMs(0));
+  t.equal(counts.fullIn('a', monotonicMs(0)), 950);
+  t.equal(counts.fullIn('a', monotonicMs(2_000)), 0);
+  t.equal(counts.fullIn('b', monotonicMs(0)), 0);
 });
 
 test('a flood of other keys is forgotten, and frees no key that has used up what it may have', async (t) => {

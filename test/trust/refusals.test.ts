@@ -223,6 +223,7 @@ test('a role may do what the table of permissions says, and nothing else', async
     ask_owner: (name) => [tierOf.edge, call('owner', name)],
     ask_shield: (name) => [tierOf.shield, call('shield', name)],
     heartbeat: (name) => [tierOf.shield, call('heartbeat', name).replace('GET /', 'GET /.seawall-heartbeat')],
+    share_limits: (name) => [tierOf.edge, call('limits', name, '{"limits":[],"counts":[]}')],
     count_matches: (name) => [tierOf.shield, call('matches', name, '{"selectors":[]}')],
     explain_request: (name) => [tierOf.shield, call('explain', name, EXPLAINED)],
     read_journal: () => [journal, at('GET', '/v1/journal?after=0')],
