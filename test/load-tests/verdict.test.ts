@@ -12,10 +12,18 @@ const RIGHT: Visit = {
   isWrong: false,
   isStale: false,
   isFinal: true,
-    cacheStatus: '',
+  cacheStatus: '',
 };
 
-const TIMES = { began: 0, healed: 4_000, recovered: 5_000, victims: ['west-1'], victimsBefore: ['east-2'], hedges: 0, retries: 0 };
+const TIMES = {
+  began: 0,
+  healed: 4_000,
+  recovered: 5_000,
+  victims: ['west-1'],
+  victimsBefore: ['east-2'],
+  hedges: 0,
+  retries: 0,
+};
 
 function broken(visits: readonly Visit[], times: Partial<typeof TIMES> = {}, bounds = ONE_FAULT): string[] {
   const rows = rowsOf({ ...TIMES, ...times, visits }, bounds);
