@@ -9,8 +9,9 @@
  *
  * A request whose client has gone is given up. Where the number of requests that a server takes is measured, this side
  * of its connection is closed, which tells the server, and the other is read on: a server that does not notice works on,
- * and its response says until when. Without one the request counts for as long as requests take, so that a server that
- * is too slow for its visitors does not get ever more of them.
+ * and its response says until when. Without one the request counts for as long as requests take. While others wait for
+ * the server it is not told: its responses show how much it can take, and one that is too slow for its visitors must
+ * not get ever more of them.
  * @module
  */
 import type { Duplex } from 'node:stream';
@@ -145,7 +146,7 @@ export class UpstreamClient implements UpstreamRoute {
   }
 }
 
-type Shares = Pick<ConnectionShares, 'countsAbandoned' | 'done' | 'leave' | 'noteHeldBack' | 'responded'>;
+type Shares = Pick<ConnectionShares, 'countsAbandoned' | 'done' | 'leave' | 'noteHeldBack' | 'responded' | 'waiting'>;
 
 /** Shares of what counts for no visitor. */
 const UNSHARED: Shares = {
@@ -154,6 +155,7 @@ const UNSHARED: Shares = {
   leave: () => undefined,
   noteHeldBack: () => undefined,
   responded: () => undefined,
+  waiting: 0,
 };
 
 /** Statuses by which a server says that it cannot answer now. */
@@ -203,6 +205,8 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   #flow: UpstreamConnection | undefined;
   #state: 'waiting' | 'answered' | 'abandoned' | 'done' = 'waiting';
   #abandonment: NodeJS.Timeout | undefined;
+  /** True if the server can have noticed that the response is not wanted. */
+  #isTold = false;
   #repeated = false;
   #isHeldBack = false;
   #priority: Priority | undefined;
@@ -276,14 +280,21 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
 
   abort(): void {
     if (this.#state === 'done' || this.#state === 'abandoned') return;
-    if (this.#state === 'waiting' && this.#countsOn() && this.#flow?.endRequest() === true) {
+    if (this.#state === 'waiting' && this.#countsOn() && (this.#shares.waiting > 0 || this.#tell())) {
       this.#state = 'abandoned';
-      this.#abandonment = setTimeout(() => this.#endAbandoned(), ABANDONED_MS).unref();
+      this.#flow?.resume();
+      this.#abandonment = setTimeout(() => this.#endAbandoned(false), ABANDONED_MS).unref();
       return;
     }
     const flow = this.#flow;
     this.#finish();
     flow?.abort();
+  }
+
+  /** Tells the server that the response is not wanted. @returns False if it cannot be told but by a closed connection. */
+  #tell(): boolean {
+    this.#isTold = this.#flow?.endRequest() === true;
+    return this.#isTold;
   }
 
   /** Returns whether the server works on it, for all that is known. */
@@ -293,8 +304,9 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   }
 
   /** Its response has begun, or the server has had the time that it may count for. */
-  #endAbandoned(): void {
+  #endAbandoned(isGood: boolean): void {
     clearTimeout(this.#abandonment);
+    this.#shares.responded(this, isGood);
     const flow = this.#flow;
     this.#finish();
     flow?.abort();
@@ -324,10 +336,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
 
   onHead(head: ResponseHead): void {
     const { status, statusText } = head;
-    if (this.#state === 'abandoned') {
-      this.#shares.responded(this, !FAILED.has(status));
-      this.#endAbandoned();
-    }
+    if (this.#state === 'abandoned') this.#endAbandoned(!FAILED.has(status));
     if (this.#state !== 'waiting') return;
     this.#shares.responded(this, !FAILED.has(status));
     this.#sink.onFields?.(head.headers);
@@ -359,7 +368,8 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   }
 
   onError(error: UpstreamError): void {
-    if (this.#state === 'abandoned') {
+    if (this.#state === 'abandoned' && !this.#isTold) this.#endAbandoned(false);
+    else if (this.#state === 'abandoned') {
       clearTimeout(this.#abandonment);
       this.#state = 'done';
       this.#flow = undefined;

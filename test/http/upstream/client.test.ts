@@ -196,6 +196,34 @@ test('a visitor that leaves keeps its share of the connections taken', async (t)
   );
 });
 
+test('while others wait for the server, it is not told: its response shows what it can take', async (t) => {
+  const arrived: Socket[] = [];
+  let isTold = false;
+  await using(
+    (socket) => {
+      socket.on('end', () => {
+        isTold = true;
+      });
+      arrived.push(socket);
+    },
+    async (client) => {
+      const first = send(client, '/first');
+      const second = send(client, '/second');
+      while (arrived.length === 0) await sleep(5);
+      first.flow.abort();
+      t.equal(client.inFlight, 2);
+      await sleep(100);
+      t.notOk(isTold);
+      (arrived[0] as Socket).write(OK);
+      while (arrived.length < 2) await sleep(5);
+      (arrived[1] as Socket).write(OK);
+      t.equal(await second.done, 'ok');
+      t.equal(client.inFlight, 0);
+    },
+    { limit: new ConcurrencyLimit(1), maxConnections: 1 },
+  );
+});
+
 const MAX_AGE_MS = 300;
 
 for (const method of ['GET', 'POST']) {
