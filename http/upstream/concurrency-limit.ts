@@ -53,8 +53,9 @@ const VERY_SLOW = 4;
 /** Share of failed responses for which a server seems to have too much to do. */
 const FAILING = 0.2;
 
-/** Windows without a trial after one that brought nothing. */
-const REST_WINDOWS = 8;
+/** Windows without a trial after one that brought nothing: twice as many after each, up to the most. */
+const MIN_REST_WINDOWS = 2;
+const MAX_REST_WINDOWS = 16;
 
 /** Part of the best rate that is left after another window: the server, or what it is asked for, may have changed. */
 const BEST_FADES = 0.98;
@@ -106,9 +107,11 @@ export class ConcurrencyLimit {
   #valueBefore: number;
   /** Most good responses a second since it was last open. */
   #bestRate = 0;
-  /** True if the next trial of a server that is held is with a lower limit. */
-  #lowersNext = false;
+  /** True if the last trial of a server that is held was with a lower limit: the next one is with a higher. */
+  #loweredLast = false;
   #restWindows = 0;
+  /** Windows without a trial after the next one that brings nothing. */
+  #nextRestWindows = MIN_REST_WINDOWS;
   #pauseMs = FIRST_PAUSE_MS;
   #noTrialUntil = LONG_AGO;
 
@@ -177,25 +180,29 @@ export class ConcurrencyLimit {
       case 'lowering':
         if (!isWaitedFor) this.#hold();
         else if (rate >= this.#bestRate * COSTS_NOTHING) {
+          this.#nextRestWindows = MIN_REST_WINDOWS;
           this.#lower(rate, this.#value, rate >= this.#rateBefore * GAINS ? HALVE : LOWER);
         } else if (this.#valueBefore >= this.#max) this.#open(now);
         else {
           this.#set(this.#valueBefore);
           this.#hold();
+          this.#loweredLast = true; // it has just shown that it takes no less
         }
         break;
       case 'holding':
         if (isFailing(window)) this.#lower(rate, this.#value, LOWER);
         else if (!isWaitedFor) this.#raise(rate);
         else if (--this.#restWindows <= 0) {
-          this.#lowersNext = !this.#lowersNext;
-          if (this.#lowersNext) this.#lower(rate, this.#value, LOWER);
+          this.#loweredLast = !this.#loweredLast;
+          if (this.#loweredLast) this.#lower(rate, this.#value, LOWER);
           else this.#raise(rate);
         }
         break;
       case 'raising':
-        if (!isWaitedFor || rate >= this.#rateBefore * BRINGS_MORE) this.#raise(rate);
-        else {
+        if (!isWaitedFor || rate >= this.#rateBefore * BRINGS_MORE) {
+          this.#nextRestWindows = MIN_REST_WINDOWS;
+          this.#raise(rate);
+        } else {
           this.#set(this.#valueBefore);
           this.#hold();
         }
@@ -237,7 +244,8 @@ export class ConcurrencyLimit {
 
   #hold(): void {
     this.#phase = 'holding';
-    this.#restWindows = REST_WINDOWS;
+    this.#restWindows = this.#nextRestWindows;
+    this.#nextRestWindows = Math.min(this.#nextRestWindows * 2, MAX_REST_WINDOWS);
     this.#pauseMs = FIRST_PAUSE_MS; // there is a limit: the suspicion was right
   }
 

@@ -117,6 +117,21 @@ for (const { what, perSecond, best, cost, demand, settled = 15 } of [
   });
 }
 
+test('a limit that has settled stays near what the server takes best', async (t) => {
+  const [settled, stretch, perSecond] = [15, 20, 200];
+  const rates: number[] = [];
+  for (let seed = 1; seed <= 40; seed++) {
+    const { good } = play({
+      serverAt: () => server(perSecond, 16, 0.2),
+      demandAt: ALWAYS(perSecond * 5),
+      seconds: settled + 4 * stretch,
+      seed,
+    });
+    for (let i = 0; i < 4; i++) rates.push(mean(good.slice(settled + i * stretch, settled + (i + 1) * stretch)));
+  }
+  t.ok(Math.min(...rates) >= perSecond * 0.8, `${Math.min(...rates)} a second in the worst ${stretch} s`);
+});
+
 for (const { what, takes, play: given } of [
   {
     what: 'that takes more than there are connections',
