@@ -29,7 +29,7 @@ const MAX_KEY_LENGTH = 512;
 const MAX_ID_LENGTH = 64 * 1024;
 const MAX_COUNT = 1_000_000_000;
 
-/** What is to be told to one owner. */
+/** Counts that one owner has not been told. */
 class Outbox {
   readonly pending = new Map<string, CountedRequests & { count: number }>();
   isSending = false;
@@ -90,18 +90,18 @@ export class RegionLimits {
     return outbox;
   }
 
-  /** What an owner does not take is counted at this edge alone. Never rejects. */
+  /** Sends an owner its counts; those that it does not take are counted at this edge alone. Never rejects. */
   async #send(owner: CountsOwner): Promise<void> {
     const outbox = this.#outboxOf(owner.name);
     if (outbox.isSending) return;
     outbox.isSending = true;
     try {
       while (outbox.pending.size > 0) {
-        const told = outbox.take();
-        const limits = [...new Set(told.map(({ limit }) => limit))];
+        const batch = outbox.take();
+        const limits = [...new Set(batch.map(({ limit }) => limit))];
         const places = new Map(limits.map((limit, place) => [limit, place]));
-        const counts = told.map(({ limit, key, count }) => [places.get(limit), key, count]);
-        this.#learn(told, await owner.askJson({ limits, counts }));
+        const counts = batch.map(({ limit, key, count }) => [places.get(limit), key, count]);
+        this.#learn(batch, await owner.askJson({ limits, counts }));
       }
     } catch {
       // its health is for heartbeats to find out
@@ -110,10 +110,10 @@ export class RegionLimits {
     }
   }
 
-  #learn(told: readonly CountedRequests[], answer: unknown): void {
+  #learn(batch: readonly CountedRequests[], answer: unknown): void {
     const fullIn = isObject(answer) ? answer['full_in'] : undefined;
     if (!Array.isArray(fullIn)) return;
-    told.forEach(({ limit, key }, i) => {
+    batch.forEach(({ limit, key }, i) => {
       const ms: unknown = fullIn[i];
       if (typeof ms === 'number' && ms > 0) this.#limits.raise(limit, key, ms);
     });

@@ -19,7 +19,7 @@ export interface RateCountsOptions {
 
 const MAX_KEYS = 65_536;
 
-/** What a key can have used up, in times of what it may have. */
+/** Largest number of requests that a key can have used up, in times of those that it may have. */
 const MAX_DEBT = 2;
 
 export class RateCounts {

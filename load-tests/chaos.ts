@@ -95,7 +95,7 @@ const LOOK_EVERY_MS = 300;
 const SECOND_AFTER_MS = 1_000;
 
 const random = seededRandom(seed);
-/** Of their own: how many requests there were before must not change which faults come. */
+/** Random numbers of the faults: which ones come must not depend on how many requests there were before. */
 const faultRandom = seededRandom(seed + 1);
 const network = await startNetwork(settings.values.log);
 const { members } = network;

@@ -8,8 +8,8 @@
  * then, as the other kept ones may have gone the same way.
  *
  * A request whose client has gone is given up. Where the number of requests that a server takes is measured, this side
- * of its connection is closed, which tells the server, and the other is read on: a server that does not notice works on,
- * and its response says until when. Without one the request counts for as long as requests take. While others wait for
+ * of its connection is closed, which tells the server, and the other is read on: a server that does not notice
+ * continues, and its response says until when. Without one the request counts for as long as requests take. While others wait for
  * the server it is not told: its responses show how much it can take, and one that is too slow for its visitors must
  * not get ever more of them.
  * @module
@@ -206,7 +206,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   #state: 'waiting' | 'answered' | 'abandoned' | 'done' = 'waiting';
   #abandonment: NodeJS.Timeout | undefined;
   /** True if the server can have noticed that the response is not wanted. */
-  #isTold = false;
+  #isNotified = false;
   #repeated = false;
   #isHeldBack = false;
   #priority: Priority | undefined;
@@ -291,10 +291,10 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
     flow?.abort();
   }
 
-  /** Tells the server that the response is not wanted. @returns False if it cannot be told but by a closed connection. */
+  /** Tells the server that the response is not wanted. @returns False if nothing but a closed connection can. */
   #tell(): boolean {
-    this.#isTold = this.#flow?.endRequest() === true;
-    return this.#isTold;
+    this.#isNotified = this.#flow?.endRequest() === true;
+    return this.#isNotified;
   }
 
   /** Returns whether the server works on it, for all that is known. */
@@ -368,7 +368,7 @@ class ClientExchange implements ResponseSink, Flow, Sharer, HeldBack {
   }
 
   onError(error: UpstreamError): void {
-    if (this.#state === 'abandoned' && !this.#isTold) this.#endAbandoned(false);
+    if (this.#state === 'abandoned' && !this.#isNotified) this.#endAbandoned(false);
     else if (this.#state === 'abandoned') {
       clearTimeout(this.#abandonment);
       this.#state = 'done';

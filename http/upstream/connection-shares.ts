@@ -237,7 +237,7 @@ export class ConnectionShares implements UpstreamLoad {
   /**
    * The server has closed the connection of a request whose client has gone. Whether it works on is not known: the
    * request counts for as long as it is likely to take, and against the share of its visitor for as long as it could,
-   * so that nobody gets a larger share by leaving.
+   * so that no visitor gets a larger share by leaving.
    */
   leave(one: Sharer): void {
     if (one.standing !== 'connected') {

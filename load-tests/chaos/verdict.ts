@@ -79,7 +79,10 @@ export function rowsOf(result: FaultResult, bounds: Bounds): Row[] {
   ];
 }
 
-/** Without those to an edge that the fault before has hit, from its time: its packets were lost, and are sent again late. */
+/**
+ * Returns the requests of a fault: without those to an edge that the fault before has hit, from its time, as their
+ * packets were lost and are sent again late.
+ */
 function visitsOf({ visits, victimsBefore, began }: FaultResult): Visit[] {
   return visits.filter((visit) => visit.began >= began || !victimsBefore.includes(visit.edge));
 }

@@ -30,12 +30,12 @@ interface Edge {
 function edgesOf(count: number, ask?: (owner: Edge, body: object) => Promise<unknown>) {
   let now = 0;
   const edges: Edge[] = [];
-  const told = async (owner: Edge, body: object): Promise<unknown> => owner.region.hear(body);
+  const hear = async (owner: Edge, body: object): Promise<unknown> => owner.region.hear(body);
   const owner: CountsOwner = {
     name: 'first',
     askJson: async (body) => {
       const sent = JSON.parse(JSON.stringify(body)) as object;
-      return JSON.parse(JSON.stringify(await (ask ?? told)(edges[0] as Edge, sent))) as unknown;
+      return JSON.parse(JSON.stringify(await (ask ?? hear)(edges[0] as Edge, sent))) as unknown;
     },
   };
   for (let i = 0; i < count; i++) {
@@ -113,9 +113,9 @@ test('an owner that does not answer leaves each edge with its own limit, and get
 });
 
 test('of more keys than a message has, those with the most requests are told', async (t) => {
-  const told: unknown[] = [];
+  const sent: unknown[] = [];
   const { edges, pass } = edgesOf(2, async (_owner, body) => {
-    told.push(...(body as { counts: unknown[] }).counts);
+    sent.push(...(body as { counts: unknown[] }).counts);
     return {};
   });
   const { limits, flood } = edges[1] as Edge;
@@ -124,8 +124,8 @@ test('of more keys than a message has, those with the most requests are told', a
   }
   flood('192.0.2.1');
   await pass(100);
-  t.equal(told.length, 1_000);
-  t.strictSame(told[0], [0, '192.0.2.1', REQUESTS]);
+  t.equal(sent.length, 1_000);
+  t.strictSame(sent[0], [0, '192.0.2.1', REQUESTS]);
 });
 
 test('property: what is no message is refused, and changes nothing', async (t) => {

@@ -17,10 +17,10 @@ for (const shields of [0, 1]) {
     const [host = '', port = ''] = network.at('eu-1').split(':');
     const visitor = connect(Number(port), host);
     visitor.write('GET /slow HTTP/1.1\r\nHost: site.test\r\n\r\n');
-    const told = once(await arrived.promise, 'end');
+    const closed = once(await arrived.promise, 'end');
     const left = performance.now();
     visitor.resetAndDestroy(); // one that closes its side only may wait for the answer
-    await told;
+    await closed;
     const tookMs = performance.now() - left;
     t.ok(tookMs < SOON_MS, `${tookMs} ms`);
   });

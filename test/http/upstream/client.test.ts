@@ -135,9 +135,9 @@ for (const { rule, method, hasLimit, body, counts } of [
         const given = body ? { method, body: Readable.from(['ab']) } : { method };
         const { flow } = send(client, '/', given);
         const socket = await arrived.promise;
-        const [told, closed] = [once(socket, 'end'), once(socket, 'close')];
+        const [ended, closed] = [once(socket, 'end'), once(socket, 'close')];
         flow.abort();
-        if (counts) await told;
+        if (counts) await ended;
         t.equal(client.inFlight, counts ? 1 : 0);
         if (counts) socket.end(OK);
         await closed;
@@ -198,11 +198,11 @@ test('a visitor that leaves keeps its share of the connections taken', async (t)
 
 test('while others wait for the server, it is not told: its response shows what it can take', async (t) => {
   const arrived: Socket[] = [];
-  let isTold = false;
+  let isNotified = false;
   await using(
     (socket) => {
       socket.on('end', () => {
-        isTold = true;
+        isNotified = true;
       });
       arrived.push(socket);
     },
@@ -213,7 +213,7 @@ test('while others wait for the server, it is not told: its response shows what 
       first.flow.abort();
       t.equal(client.inFlight, 2);
       await sleep(100);
-      t.notOk(isTold);
+      t.notOk(isNotified);
       (arrived[0] as Socket).write(OK);
       while (arrived.length < 2) await sleep(5);
       (arrived[1] as Socket).write(OK);
