@@ -327,20 +327,8 @@ async function startParts(
             }),
           { update: (part, { sites }) => part.update(sites), close: (part) => part.close() },
         );
-  return {
-    config,
-    core,
-    disk,
-    peers,
-    geo,
-    prepared,
-    visits,
-    front,
-    onRequest,
-    tls,
-    regionLimits,
-    connections: new AddressCounts(),
-  };
+  const connections = new AddressCounts();
+  return { config, core, disk, peers, geo, prepared, visits, front, onRequest, tls, regionLimits, connections };
 }
 
 /** Returns the options of a listener for visitors. */

@@ -9,9 +9,9 @@
  *
  * A request whose client has gone is given up. Where the number of requests that a server takes is measured, this side
  * of its connection is closed, which tells the server, and the other is read on: a server that does not notice
- * continues, and its response says until when. Without one the request counts for as long as requests take. While others wait for
- * the server it is not told: its responses show how much it can take, and one that is too slow for its visitors must
- * not get ever more of them.
+ * continues, and its response says until when. Without one the request counts for as long as requests take. While
+ * others wait for the server it is not told: its responses show how much it can take, and one that is too slow for its
+ * visitors must not get ever more of them.
  * @module
  */
 import type { Duplex } from 'node:stream';
