@@ -51,14 +51,14 @@ export async function readPages(root: string): Promise<RenderPage> {
 
   return (name) => {
     const page: Page = PAGES[name];
-    const values: Record<string, string> = {
-      name,
-      title: page.title,
-      content: fragments.get(page.file) ?? '',
-      generated: new Date().toISOString(),
-      cdn: page.cdn === 'never' ? `Cache-Control: ${NEVER}` : `CDN-Cache-Control: ${page.cdn}`,
-    };
-    const body = Buffer.from(layout.replace(/\{\{(\w+)\}\}/g, (_, key: string) => values[key] ?? ''));
+    const values = new Map<string, string>([
+      ['name', name],
+      ['title', page.title],
+      ['content', fragments.get(page.file) ?? ''],
+      ['generated', new Date().toISOString()],
+      ['cdn', page.cdn === 'never' ? `Cache-Control: ${NEVER}` : `CDN-Cache-Control: ${page.cdn}`],
+    ]);
+    const body = Buffer.from(layout.replace(/\{\{(\w+)\}\}/g, (_, key: string) => values.get(key) ?? ''));
     return {
       status: page.status ?? 200,
       type: 'text/html; charset=utf-8',
