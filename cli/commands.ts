@@ -12,6 +12,7 @@ import { explain } from './explain.ts';
 import { job } from './job.ts';
 import { node } from './node.ts';
 import { purge } from './purge.ts';
+import { replay } from './replay.ts';
 import { serve } from './serve.ts';
 import { start } from './start.ts';
 import { status } from './status.ts';
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   token,
   status,
   explain,
+  replay,
   node,
   control,
   audit,

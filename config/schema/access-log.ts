@@ -23,7 +23,7 @@ export const ACCESS_FIELD_MEANINGS = {
   content_type: 'Media type of the response.',
   purge: 'Number of the newest purge that had named what was stored, where that is why the request is no hit.',
   replay:
-    'What `seawall replay` needs: `key` (a hash of the cache key), `length`, the response fields that decide on storing, and of the request its cookies and Authorization as hashes, Range, and the fields that the key or Vary names.',
+    'What `seawall replay` needs: `scheme`, `cache_status`, `purge`, `key` (a hash of the cache key), `length`, the response fields that decide on storing, and of the request its cookies and Authorization as hashes, Range, and the fields that the key or Vary names.',
 } as const;
 
 export type AccessField = keyof typeof ACCESS_FIELD_MEANINGS;

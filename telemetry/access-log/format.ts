@@ -19,8 +19,12 @@ type Written = Pick<AccessLogConfig, 'format' | 'fields' | 'sample'>;
 
 type PlainField = Exclude<AccessField, 'replay'>;
 
+/** Fields that `replay` brings along. */
+const WITH_REPLAY = ['scheme', 'cache_status', 'purge'] as const;
+
 export function accessFormat(config: Written, sources: FieldSources): AccessFormat {
-  const plain = config.fields.filter((field): field is PlainField => field !== 'replay');
+  const named = config.fields.includes('replay') ? [...config.fields, ...WITH_REPLAY] : config.fields;
+  const plain = [...new Set(named)].filter((field): field is PlainField => field !== 'replay');
   switch (config.format) {
     case 'json':
       return jsonFormat(plain, config, sources);

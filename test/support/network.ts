@@ -40,7 +40,7 @@ export interface NetworkOptions {
   readonly spool?: z.input<typeof regionSchema>['spool'];
   readonly trustedProxies?: readonly string[];
   /** Access log of the edges; none by default. */
-  readonly accessLog?: string;
+  readonly accessLog?: z.input<typeof regionSchema>['access_log'];
   /** Log of all nodes; silent by default. */
   readonly log?: Logger;
   /** Source of a visitor's address, if not Forwarded. */

@@ -155,6 +155,11 @@ export const PLAN: readonly Planned[] = [
     prints: [/of the edge eu-1 is revoked/],
   },
   {
+    file: 'docs/logs.md',
+    begins: 'cli/seawall replay access.jsonl.2.gz',
+    why: 'it takes logs of real visitors: test/cli/replay.test.ts plays those that edges have written',
+  },
+  {
     file: 'docs/operating.md',
     begins: 'npm ci --omit=dev',
     stage: 'files',
