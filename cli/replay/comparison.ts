@@ -15,7 +15,7 @@ export interface Totals {
 
 /** Answers that are not shared now, and would be. */
 export interface Shared {
-  /** Why they are not shared now; `key`: they have keys of their own. */
+  /** Reason why they are not shared now; `key`: they have keys of their own. */
   readonly reason: string;
   /** Answers that would be stored for others. */
   stored: number;
