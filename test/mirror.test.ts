@@ -26,7 +26,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'cache',
     why: 'what the engine is made of shows in the answers that it gives, and in random histories of it',
     tests: ENGINE,
-    most: 3,
+    most: 2,
   },
   { folder: 'cache/steps', why: 'steps of the engine', tests: ENGINE, most: 4 },
   {
@@ -129,7 +129,7 @@ const TOGETHER: readonly Together[] = [
     folder: 'tier',
     why: 'the core of a node is tested by what nodes answer',
     tests: ['test/tier/pipeline.test.ts', 'test/tier/listener.test.ts', 'test/journeys/the-way.test.ts'],
-    most: 6,
+    most: 5,
   },
   {
     folder: 'trust',
