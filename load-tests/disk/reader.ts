@@ -52,17 +52,18 @@ class Reader {
   }
 
   /** @returns Head of the answer, and whether all of it is right. */
-  async ask(index: number): Promise<{ readonly head: string; readonly isRight: boolean }> {
+  async ask(index: number, method: 'GET' | 'HEAD'): Promise<{ readonly head: string; readonly isRight: boolean }> {
     this.#length = 0;
-    this.#socket.write(`GET /${index} HTTP/1.1\r\nHost: bench.test\r\n\r\n`);
+    const bytes = method === 'HEAD' ? 0 : this.#objects.bytes;
+    this.#socket.write(`${method} /${index} HTTP/1.1\r\nHost: bench.test\r\n\r\n`);
     for (;;) {
       const end = this.#received.subarray(0, this.#length).indexOf('\r\n\r\n');
-      if (end >= 0 && this.#length >= end + 4 + this.#objects.bytes) {
+      if (end >= 0 && this.#length >= end + 4 + bytes) {
         const head = this.#received.toString('latin1', 0, end);
         const isRight =
           head.startsWith('HTTP/1.1 200') &&
-          this.#length === end + 4 + this.#objects.bytes &&
-          this.#received.subarray(end + 4, this.#length).equals(this.#objects.body(index));
+          this.#length === end + 4 + bytes &&
+          this.#received.subarray(end + 4, this.#length).equals(this.#objects.body(index).subarray(0, bytes));
         return { head, isRight };
       }
       if (end >= 0 && !this.#received.toString('latin1', 0, end).startsWith('HTTP/1.1 200'))
@@ -84,7 +85,7 @@ export interface Reading {
   readonly connections: number;
   /** @returns The next object to ask for; `undefined` when there is none. */
   readonly next: () => number | undefined;
-  /** Requests for each of them, one after the other; by default one. */
+  /** Requests for each of them, one after the other: a GET and then HEAD; by default one. */
   readonly times?: number;
   /** Called with each answer. */
   readonly onAnswer?: (index: number, source: Source) => void;
@@ -106,7 +107,7 @@ export async function readAll({
     try {
       for (let index = next(); index !== undefined; index = next()) {
         for (let i = 0; i < times; i++) {
-          const { head, isRight } = await reader.ask(index);
+          const { head, isRight } = await reader.ask(index, i === 0 ? 'GET' : 'HEAD');
           const source = sourceOf(head);
           counts[source]++;
           if (!isRight) counts.wrong++;
