@@ -101,7 +101,7 @@ export function createNodeList(
   const { progress, newest, members } = sources;
 
   function reportedBy(fingerprint: string | undefined, node: string): ReportedEntry {
-    const ownReport = progress().find(({ name }) => name === node);
+    const ownReport = reports.get(node);
     const { connected = false, seq = 0, leaseMs = null } = ownReport ?? {};
     const row = members().row(node);
     const about = ownReport?.about ?? row?.about ?? undefined;
@@ -120,6 +120,8 @@ export function createNodeList(
   }
 
   let reading: Promise<NetworkEntry> | undefined;
+  /** Reports of nodes, as of the reading. */
+  let reports: ReadonlyMap<string, NodeProgress> = new Map();
 
   async function stateOf(control: string | undefined): Promise<NodeState> {
     // At port 0 the node took a port that no file tells.
@@ -193,6 +195,7 @@ export function createNodeList(
 
   return {
     read() {
+      reports = new Map(progress().map((report) => [report.name, report]));
       reading ??= ask().finally(() => {
         reading = undefined;
       });

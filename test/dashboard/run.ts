@@ -98,6 +98,9 @@ async function look(browser: Browser, demo: Demo, colorScheme: 'light' | 'dark',
     await page.goto(`${demo.control}/dashboard/${url}`);
     if (name !== 'explain') await page.getByText(/^live, /).waitFor();
     if (name === 'overview') await page.locator('.plot canvas').nth(3).waitFor();
+    await page.waitForFunction("performance.getEntriesByName('first-contentful-paint').length > 0", undefined, {
+      polling: 100,
+    });
     const paint = await page.evaluate<number>(
       "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Infinity",
     );
