@@ -133,8 +133,7 @@ export class AccessLog {
   #open(): Writable {
     const { to, format, onProblem } = this.#options;
     const failed = (out: Writable, error: Error): void => {
-      // One that was replaced, or is meant to end, or has failed already.
-      if (out !== this.#out || this.#isClosing || this.#failedAt !== undefined) return;
+      if (out !== this.#out || this.#failedAt !== undefined) return; // one that was replaced, or said already
       this.#failedAt = monotonicNow();
       onProblem(error.message);
     };
@@ -145,7 +144,10 @@ export class AccessLog {
     const address = syslogAddress(to);
     const out = address === undefined ? createWriteStream(to, { flags: 'a', mode: 0o640 }) : openSyslog(address);
     out.on('error', (error) => failed(out, error));
-    if (address !== undefined) out.on('close', () => failed(out, new Error(`${to} has closed the connection`)));
+    const hasGone = (): void => {
+      if (!this.#isClosing) failed(out, new Error(`${to} has closed the connection`));
+    };
+    if (address !== undefined) out.on('close', hasGone);
     else if (this.#begin(format) !== '') out.write(this.#begin(format));
     return out;
   }

@@ -401,7 +401,7 @@ export const PLAN: readonly Planned[] = [
     begins: 'jq -r',
     stage: 'no origin',
     before: 'curl -s http://127.0.0.1:8081/broken2 > /dev/null',
-    prints: [/^[0-9a-f-]{36}$/m],
+    prints: [/^[0-9a-f]{32}$/m],
   },
   {
     file: 'docs/debugging.md',
@@ -409,7 +409,7 @@ export const PLAN: readonly Planned[] = [
     stage: 'no origin',
     replace: [
       [
-        '9b54802e-21f6-42bf-81a0-3c4b91656f0e',
+        '9b54802e21f682bf81a03c4b91656f0e',
         `"$(jq -r 'select(.phase == "receive" and .target == "/broken2") | .id' seawall.log | head -1)"`,
         'its id',
       ],
