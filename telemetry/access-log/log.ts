@@ -144,10 +144,10 @@ export class AccessLog {
     const address = syslogAddress(to);
     const out = address === undefined ? createWriteStream(to, { flags: 'a', mode: 0o640 }) : openSyslog(address);
     out.on('error', (error) => failed(out, error));
-    const hasGone = (): void => {
+    const onClosed = (): void => {
       if (!this.#isClosing) failed(out, new Error(`${to} has closed the connection`));
     };
-    if (address !== undefined) out.on('close', hasGone);
+    if (address !== undefined) out.on('close', onClosed);
     else if (this.#begin(format) !== '') out.write(this.#begin(format));
     return out;
   }
