@@ -3,8 +3,8 @@
  * @module
  */
 import { siblingPath } from '../config/path.ts';
-import { isSyslog } from '../config/schema/access-log.ts';
 import type { RegionConfig } from '../config/schema.ts';
+import { isSyslog } from '../config/syslog-address.ts';
 import type { Component } from '../lib/components.ts';
 import { accessFormat } from '../telemetry/access-log/format.ts';
 import { AccessLog } from '../telemetry/access-log/log.ts';

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { fileName } from '../scalars.ts';
+import { SYSLOG } from '../syslog-address.ts';
 
 /** Fields that a line may have besides those that it always has, with their meanings. */
 export const ACCESS_FIELD_MEANINGS = {
@@ -31,9 +32,6 @@ export type AccessField = keyof typeof ACCESS_FIELD_MEANINGS;
 export const ACCESS_FIELDS = Object.keys(ACCESS_FIELD_MEANINGS) as readonly AccessField[];
 
 export const ACCESS_FORMATS = ['json', 'combined', 'w3c'] as const;
-
-/** Addresses of syslog servers. */
-const SYSLOG = /^syslog\+(?:(udp|tcp):\/\/(?:\[([0-9a-fA-F:]+)\]|([0-9A-Za-z.-]+)):(\d{1,5})|unix:(\/.+))$/;
 
 const target = fileName.regex(new RegExp(`^(?!syslog\\+)|${SYSLOG.source}`)).meta({
   title: 'a file, `-`, or the address of a syslog server',
@@ -68,19 +66,3 @@ export type AccessLogConfig = z.output<typeof full>;
 export const accessLogSchema = z
   .union([target, full])
   .transform((given): AccessLogConfig => (typeof given === 'string' ? full.parse({ to: given }) : given));
-
-export type SyslogAddress =
-  | { readonly kind: 'udp' | 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
-
-/** @returns The address that a target names; `undefined` for a file or standard output. */
-export function syslogAddress(to: string): SyslogAddress | undefined {
-  const [, kind, v6, name, port, path] = SYSLOG.exec(to) ?? [];
-  if (path !== undefined) return { kind: 'unix', path };
-  return kind === undefined ? undefined : { kind: kind as 'udp' | 'tcp', host: v6 ?? name ?? '', port: Number(port) };
-}
-
-/** @returns Whether it begins like one, whatever follows. */
-export function isSyslog(to: string): boolean {
-  return to.startsWith('syslog+');
-}

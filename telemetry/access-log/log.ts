@@ -10,7 +10,7 @@
  */
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { syslogAddress } from '../../config/schema/access-log.ts';
+import { syslogAddress } from '../../config/syslog-address.ts';
 import { visible } from '../../config/visible.ts';
 import { type MonotonicMs, monotonicNow, msSince, wallNow } from '../../lib/clock.ts';
 import type { Access } from './entry.ts';

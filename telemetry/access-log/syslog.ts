@@ -7,7 +7,7 @@ import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { Writable } from 'node:stream';
-import type { SyslogAddress } from '../../config/schema/access-log.ts';
+import type { SyslogAddress } from '../../config/syslog-address.ts';
 
 /** RFC 5424, section 6.2.1: facility local0, severity informational. */
 const PRIORITY = 16 * 8 + 6;
