@@ -56,7 +56,7 @@ const full = z.strictObject({
       description:
         'Fields besides time, ip, method, host, target, status, bytes, ms, site, result and id; the page [logs](logs.md) says what each is. `replay` is written in JSON only.',
     }),
-  sample: z.number().gt(0).max(1).default(1).meta({
+  sample: z.number().min(0.0001).max(1).default(1).meta({
     description: 'Share of the answers that have a line, by chance; JSON lines say it, and reports allow for it.',
   }),
 });

@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { size } from '../units.ts';
+import { size, sizeLike } from '../units.ts';
 
 /** Types that are worth it: text, and what is as repetitive as text. Images, sound, video and archives are not. */
 const TYPES = [
@@ -58,7 +58,7 @@ export const compressionSchema = z.strictObject({
     .default([...TYPES])
     .meta({ description: 'Content types to encode. A list here replaces the whole default.' }),
   min_size: size.prefault('256B').meta({ description: 'Smallest body to encode.' }),
-  max_size: size.pipe(z.number().min(1).max(MAX_BYTES)).prefault('4MiB').meta({
+  max_size: sizeLike('1MiB').pipe(z.number().min(1).max(MAX_BYTES)).prefault('4MiB').meta({
     title: 'a size above 0B, up to 8MiB',
     description: 'Largest body to encode; what is stored in chunks (`chunk_above`) never is.',
   }),
