@@ -62,6 +62,18 @@ async function originRequests(origin: string, path: string): Promise<number> {
   return byPath[path] ?? 0;
 }
 
+/** Returns the number of requests that nodes have sent to a second target. */
+async function secondRequests(nodes: readonly ReadyNode[]): Promise<number> {
+  let count = 0;
+  for (const { control, role } of nodes) {
+    if (control === undefined || role === 'control') continue;
+    const metrics = await (await fetch(`http://${control}/metrics`)).text();
+    for (const [, value] of metrics.matchAll(/^seawall_(?:retries|hedges)_total\{[^}]*\} (\d+)$/gm))
+      count += Number(value);
+  }
+  return count;
+}
+
 test('the demo network starts and serves', async (t) => {
   const { ready, offset, kill, logLine, exitCode } = await startDemo(t);
   const edges = ready.nodes.filter(({ role }) => role === 'edge');
@@ -77,8 +89,12 @@ test('the demo network starts and serves', async (t) => {
 
   const crowd = await Promise.all(edges.flatMap((edge) => Array.from({ length: 10 }, () => ask(edge, '/slow'))));
   t.ok(crowd.every(({ status }) => status === 200));
-  t.equal(new Set(crowd.map(({ body }) => body)).size, 1, 'forty visitors have the same copy');
-  t.equal(await originRequests(ready.origin, '/slow'), 1, 'of one request');
+  // Where a node was late with a heartbeat, requests that waited for it went to another one as well, and say so.
+  const most = 1 + (await secondRequests(ready.nodes));
+  const copies = new Set(crowd.map(({ body }) => body)).size;
+  t.ok(copies <= most, `forty visitors have ${copies} copies, with ${most - 1} second requests`);
+  const fetched = await originRequests(ready.origin, '/slow');
+  t.ok(fetched >= 1 && fetched <= most, `of ${fetched} requests`);
 
   t.not((await ask(eu1, '/api/me')).body, (await ask(eu1, '/api/me')).body);
 
