@@ -338,6 +338,12 @@ export const PLAN: readonly Planned[] = [
     prints: [/"state":"(?:starting|running|done)"/, /"jobs":\[/],
   },
   {
+    file: 'docs/dashboard.md',
+    begins: 'cli/seawall token create config/regions/eu.yaml --name operator',
+    stage: 'demo',
+    prints: [/^\S{30,}$/m],
+  },
+  {
     file: 'docs/audit.md',
     begins: "printf 'Authorization",
     stage: 'demo',
