@@ -284,13 +284,15 @@ test('fields of the tier protocol and of proxies have no effect when a visitor s
     ...['X_Forwarded_For', '1.2.3.4', 'Forwarded', 'for=1.2.3.4', 'X-Real-IP', '1.2.3.4', 'True-Client-IP', '1.2.3.4'],
     ...['X-Original-URL', '/admin', 'X-Rewrite-URL', '/admin', 'X-HTTP-Method-Override', 'GET', 'Proxy', 'evil'],
     ...['Connection', 'Via, Forwarded, X-Forwarded-For, CDN-Loop, Seawall-Tier', 'Surrogate-Capability', 'x'],
+    ...['X-Request-Id', 'evil'],
   ];
   const reply = await ask(network.at('eu-1'), network.pathOf('eu-2', '/x'), {
     headers: ['Host', 'site.test', ...lies],
   });
   t.equal(reply.text, 'hello');
   const [request] = origin.requests;
-  const { forwarded, via, host, connection, ...rest } = request?.headers ?? {};
+  const { forwarded, via, host, connection, 'x-request-id': id, ...rest } = request?.headers ?? {};
+  t.match(id, /^[0-9a-f]{32}$/);
   t.equal(forwarded, 'for=127.0.0.1;host=site.test;proto=http');
   t.equal(via, '1.1 seawall');
   t.equal(host, 'site.test');

@@ -154,7 +154,7 @@ test('without a shield, where edges may not ask the origin, 502 names the reques
   });
   t.teardown(() => Promise.all([network.close(), origin.close()]));
   const reply = await ask(network.at('eu-1'), '/');
-  t.match(reply, { status: 502, text: /origin_unreachable.*[0-9a-f]{8}-/s, tiers: [/detail=origin_unreachable/] });
+  t.match(reply, { status: 502, text: /origin_unreachable.*[0-9a-f]{32}/s, tiers: [/detail=origin_unreachable/] });
   t.equal(origin.requests.length, 0);
 });
 

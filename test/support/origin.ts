@@ -31,11 +31,13 @@ export interface Origin {
   close(): Promise<void>;
 }
 
-export async function startOrigin(script: Script): Promise<Origin> {
+/** @param isPatient - True to answer also those that have closed their side of the connection meanwhile. */
+export async function startOrigin(script: Script, { isPatient = false } = {}): Promise<Origin> {
   const requests: IncomingMessage[] = [];
   const seen = new EventEmitter();
   let connections = 0;
   const server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0 });
+  if (isPatient) Object.assign(server, { httpAllowHalfOpen: true });
   const origin = {
     url: '',
     requests,

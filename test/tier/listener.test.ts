@@ -97,7 +97,7 @@ function settled(text: string): string {
     .replace(/^Date: .*\r$/gim, 'Date\r')
     .replace(/^Age: \d+\r$/gim, 'Age\r')
     .replace(/ttl=-?\d+/g, 'ttl')
-    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}/g, 'id');
+    .replace(/\b[0-9a-f]{32}\b/g, 'id');
 }
 
 /** Reads what comes until nothing more is expected: the last request asks to close. */
