@@ -1,6 +1,6 @@
 /** The program without types, as it is published. */
 import { execFile } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'tap';
@@ -13,10 +13,18 @@ import { startOrigin } from '../support/origin.ts';
 
 const run = promisify(execFile);
 
+/** Parts files into those that are JavaScript in the repository as well, and the others. */
+function partition(files: readonly string[]): [string[], string[]] {
+  const isSource = (file: string): boolean => existsSync(join(ROOT, file));
+  return [files.filter(isSource), files.filter((file) => !isSource(file))];
+}
+
 test('what is published is JavaScript with the lines of the source, and names no module that is not there', async (t) => {
   const out = t.testdir({});
   const modules = build(out);
-  const files = globSync('**/*.js', { cwd: out });
+  const [copied, files] = partition(globSync('**/*.js', { cwd: out }));
+  t.ok(copied.includes('control/dashboard/views/pages.js'), 'what browsers load');
+  for (const file of copied) t.same(readFileSync(join(out, file)), readFileSync(join(ROOT, file)), file);
   t.same(files.map((file) => file.replace(/\.js$/, '.ts')).sort(), [...modules].sort());
   for (const file of files) {
     const [code, source] = [
