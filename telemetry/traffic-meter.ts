@@ -27,10 +27,14 @@ export interface Sampling {
   stride: number;
   /** Samples since the last report. */
   samples: number;
+  /** Answers that these stand for. */
+  answers: number;
 }
 
-/** Samples a second of each kind. */
+/** Samples a second of each kind; twice as many at a new rate. */
 const SAMPLES = 256;
+/** A small integer for V8: one that is no such would make the count of all answers dearer. */
+const FAR = 2 ** 30;
 /** Keys that are counted between two reports of them. */
 const PLACES = 128;
 /** Reports between two that have URLs, and between two that have certificates. */
@@ -45,10 +49,10 @@ interface SampledRequest {
 export class TrafficMeter {
   /** Counters by site and result. */
   readonly #answers: ReadonlyMap<string, ReadonlyMap<Result, AnswerCounter>>;
-  readonly #hits: Sampling = { left: 1, stride: 1, samples: 0 };
-  readonly #others: Sampling = { left: 1, stride: 1, samples: 0 };
+  readonly #hits: Sampling = { left: 1, stride: 1, samples: 0, answers: 0 };
+  readonly #others: Sampling = { left: 1, stride: 1, samples: 0, answers: 0 };
   /** For answers that are not sampled. */
-  readonly #never: Sampling = { left: Number.POSITIVE_INFINITY, stride: 1, samples: 0 };
+  readonly #never: Sampling = { left: FAR, stride: 1, samples: 0, answers: 0 };
   readonly #urls = new SpaceSaving(PLACES);
   readonly #misses = new SpaceSaving(PLACES);
   readonly #failures = new SpaceSaving(PLACES);
@@ -85,9 +89,9 @@ export class TrafficMeter {
     const certificates = this.#reports % CERTIFICATES_EACH === 1 ? this.#certificateEnds() : [];
     const sites = this.#sites();
     for (const sampling of [this.#hits, this.#others]) {
-      const count = sampling.samples * sampling.stride;
-      sampling.stride = Math.max(1, Math.ceil(count / SAMPLES));
+      sampling.stride = Math.max(1, Math.ceil(sampling.answers / SAMPLES));
       sampling.samples = 0;
+      sampling.answers = 0;
       // What was a long way off at the old rate may be far too far at the new one.
       sampling.left = Math.min(sampling.left, distance(sampling.stride));
     }
@@ -98,14 +102,21 @@ export class TrafficMeter {
 
   #sample(counter: AnswerCounter, { target, headers }: SampledRequest, answered: RawHeaders | undefined): void {
     const { sampling, site, result } = counter;
-    sampling.samples++;
+    const { stride } = sampling;
+    if (sampling === this.#never) {
+      sampling.left = FAR;
+      return;
+    }
+    sampling.answers += stride;
+    // So that there are not many before the first report, nor where no control node gets any.
+    if (++sampling.samples % (2 * SAMPLES) === 0) sampling.stride = Math.min(2 * stride, FAR / 4);
     sampling.left = distance(sampling.stride);
     const url = reportedUrl(fieldValue(headers, 'host') ?? '', target);
-    this.#urls.add(JSON.stringify([url, site]), sampling.stride);
+    this.#urls.add(JSON.stringify([url, site]), stride);
     if (!isForwarded(result)) return;
     const refusal = answered === undefined ? undefined : DETAIL.exec(fieldValue(answered, 'cache-status') ?? '')?.[1];
     const reason = refusal === undefined ? result : `${result}, ${refusal}`;
-    this.#misses.add(JSON.stringify([url, site, reason]), sampling.stride);
+    this.#misses.add(JSON.stringify([url, site, reason]), stride);
   }
 
   #takeRows(): Pick<Traffic, 'urls' | 'misses' | 'failures'> {

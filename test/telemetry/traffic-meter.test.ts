@@ -71,7 +71,7 @@ test('of many requests samples are taken, which stand for the others', async (t)
     }
   };
   second();
-  for (let i = 0; i < 10; i++) traffic.take(); // those of the first second were all sampled
+  for (let i = 0; i < 10; i++) traffic.take();
   t.equal(hits.sampling.stride, 1, 'a second without traffic: all are sampled again');
   second();
   traffic.take();
@@ -82,6 +82,25 @@ test('of many requests samples are taken, which stand for the others', async (t)
     samples = hits.sampling.samples;
   }
   t.ok(samples > 100 && samples < 600, `${samples} samples of 20,000`);
+});
+
+test('without reports ever fewer are sampled', async (t) => {
+  const { metrics, traffic } = meter();
+  const hits = metrics.answers('public', 'www', 'hit');
+  for (let i = 0; i < 2_000_000; i++) traffic.note(hits, request('/often'));
+  t.ok(hits.sampling.samples < 8_000, `${hits.sampling.samples} samples of 2,000,000`);
+  t.ok(Math.abs(hits.sampling.answers / 2_000_000 - 1) < 0.3, `they stand for ${hits.sampling.answers}`);
+});
+
+test('of other answers than those to visitors none is sampled', async (t) => {
+  const { metrics, traffic } = meter();
+  const answers = metrics.answers('tier', 'www', 'hit');
+  answers.sampling.left = 1;
+  traffic.note(answers, request('/tier'));
+  let last: Traffic | undefined;
+  for (let i = 0; i < 10; i++) last = traffic.take();
+  t.equal(last, undefined);
+  t.ok(answers.sampling.left > 1_000_000);
 });
 
 test('sites beyond the bound are added up', async (t) => {
