@@ -85,5 +85,5 @@ const require = createRequire(process.cwd() + '/');\n${text}\nEND`;
 
 /** Output without what differs each time: ids. */
 function shapeOf(text: string): string {
-  return text.trim().replaceAll(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'ID');
+  return text.trim().replaceAll(/\b[0-9a-f]{32}\b/g, 'ID');
 }
